@@ -1,0 +1,227 @@
+//! Owns call flows: the XML language, its checks, and playing a flow: which prompt comes after which key. It does not
+//! know who is called, by whom, or what a result leads to.
+
+use std::time::Duration;
+
+use minicbor::{Decode, Encode};
+
+use crate::{
+    dtmf::{Digit, Digits},
+    outcome::{Mode, Purpose, Reason},
+};
+
+/// Where in a flow a call stands. A plain value: the same position always gives the same script.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
+pub struct Position {
+    /// Index of the step.
+    #[n(0)]
+    pub step: u8,
+    /// Index of the item in that step where playing goes on.
+    #[n(1)]
+    pub item: u8,
+    /// How often the gather at `item` has been played before; 0 on the first time.
+    #[n(2)]
+    pub round: u8,
+    /// Index of a prompt said before anything else: what a key was answered with.
+    #[n(3)]
+    pub lead: Option<u8>,
+    /// Nothing follows: after `lead` the call is hung up.
+    #[n(4)]
+    pub hang_up: bool,
+}
+
+/// What a flow listens for at a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listening {
+    /// One key.
+    Key,
+    /// The code of the verification, ended by this key.
+    Code(Digit),
+    /// Nothing: the call is being hung up.
+    Nothing,
+}
+
+/// What was heard at a position. A code was already judged: a flow never sees one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// One key.
+    Key(Digit),
+    /// The right code, ended as it should be.
+    RightCode,
+    /// Anything else where one key or a code was asked for.
+    Other,
+    /// Nothing, for as long as the flow waits.
+    Silence,
+}
+
+/// What a flow says about the verification when it moves on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The callee confirmed.
+    Verify,
+    /// The callee said no: `callee_denied` or `fraud_reported`.
+    Deny(Reason),
+    /// It failed: a reason whose status is `failed`.
+    Fail(Reason),
+    /// After a report: the callee wants no more such calls.
+    Block,
+    /// The code was spoken; whether it is right is decided on the web. Only in mode `speak`.
+    Told,
+}
+
+/// Where a flow goes and what it says about the verification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Move {
+    /// Where the call stands now.
+    pub to: Position,
+    /// The verdict, where there is one.
+    pub verdict: Option<Verdict>,
+}
+
+/// What fills the slots of prompts.
+#[derive(Debug, Clone)]
+pub struct Saying<'a> {
+    /// Wanted language (BCP 47); the flow takes the nearest it has, English where there is none.
+    pub locale: &'a str,
+    /// Who is said to call.
+    pub brand: &'a str,
+    /// Why the call is made: chooses between variants of a prompt.
+    pub purpose: Purpose,
+    /// A short text about it, where the client gave one.
+    pub purpose_text: Option<&'a str>,
+    /// Last digits of the number called.
+    pub last_digits: &'a str,
+    /// The code to be spoken, in mode `speak`.
+    pub code: Option<&'a Digits>,
+}
+
+/// What the callee hears now and what is listened for: free of any carrier's dialect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// Language of all texts (BCP 47), one of the flow's.
+    pub language: String,
+    /// Heard first; keys do not cut it short.
+    pub before: Vec<Line>,
+    /// What comes then.
+    pub then: Then,
+}
+
+impl Script {
+    /// How long it takes to say everything once, by the documented estimate of speaking rates.
+    #[must_use]
+    pub fn speaking_time(&self) -> Duration {
+        let asked: &[Line] = match &self.then {
+            Then::Gather(gather) => &gather.prompt,
+            Then::HangUp => &[],
+        };
+        self.before.iter().chain(asked).map(Line::speaking_time).sum()
+    }
+}
+
+/// What follows the opening lines of a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Then {
+    /// Keys are asked for.
+    Gather(Gather),
+    /// The call ends.
+    HangUp,
+}
+
+/// A question and the keys that answer it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gather {
+    /// Heard while keys are listened for; the first key cuts it short.
+    pub prompt: Vec<Line>,
+    /// What counts as an answer.
+    pub accept: Accept,
+    /// How long to wait after the prompt, and between keys.
+    pub wait: Duration,
+}
+
+/// What ends a gather.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accept {
+    /// The first key.
+    OneKey,
+    /// Digits up to the ending key, which is part of what is reported; at most `max` keys including it.
+    Entry {
+        /// Most keys, the ending one included.
+        max: u8,
+        /// The key that ends the entry.
+        end: Digit,
+    },
+}
+
+/// One thing the callee hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// A prompt, its slots filled: plain text, never mark-up.
+    Say {
+        /// Id of the prompt in the flow.
+        prompt: String,
+        /// What is said.
+        text: String,
+        /// How long that takes, by the documented estimate.
+        takes: Duration,
+    },
+    /// A recording, by the name the flow gives it.
+    Play {
+        /// File name without folder.
+        recording: String,
+        /// How long it is allowed to take.
+        takes: Duration,
+    },
+    /// A code, digit by digit.
+    SpokenDigits {
+        /// The digits. Secret.
+        digits: SpokenCode,
+        /// Silence between digits.
+        pause: Duration,
+        /// How long that takes, by the documented estimate.
+        takes: Duration,
+    },
+    /// Silence.
+    Pause(Duration),
+}
+
+impl Line {
+    /// How long the line takes.
+    #[must_use]
+    pub const fn speaking_time(&self) -> Duration {
+        match self {
+            Self::Say { takes, .. } | Self::Play { takes, .. } | Self::SpokenDigits { takes, .. } => *takes,
+            Self::Pause(pause) => *pause,
+        }
+    }
+}
+
+/// A code that a script speaks. Compared like any value, shown never.
+#[derive(Clone, Debug)]
+pub struct SpokenCode(pub Digits);
+
+impl PartialEq for SpokenCode {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.same_as(&other.0)
+    }
+}
+
+impl Eq for SpokenCode {}
+
+// FACE (implemented by the call-flow work):
+//
+// pub struct CallFlow { .. }            Debug, Clone
+// pub struct Diagnostic { file, line, column, message, suggestion }   Display
+// impl CallFlow {
+//     pub fn parse(file_name: &str, source: &str) -> Result<Self, Vec<Diagnostic>>;   // parse and check
+//     pub fn id(&self) -> &str;
+//     pub fn mode(&self) -> Mode;
+//     pub fn version(&self) -> u64;                      // hash of the source; changes when the file changes
+//     pub fn languages(&self) -> impl Iterator<Item=&str>;
+//     pub fn language_for(&self, locale: &str) -> &str;
+//     pub fn begin(&self) -> Move;                        // first position (verdict is None in any flow that passed check)
+//     pub fn listening(&self, at: &Position) -> Listening;
+//     pub fn hear(&self, at: &Position, heard: Heard) -> Move;    // total: any position, any input, never panics
+//     pub fn script(&self, at: &Position, saying: &Saying<'_>, ) -> Script; // total
+// }
+#[expect(dead_code, reason = "names used by the face above")]
+type Used = (Mode, Reason);

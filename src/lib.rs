@@ -1,0 +1,14 @@
+//! ringproof proves that a person holds a telephone: it calls the number, says who is calling and why, and takes keys.
+//!
+//! Read [`verification`] first: everything that is decided is decided there. `ARCHITECTURE.md` is the map.
+
+pub mod callflow;
+pub mod dtmf;
+pub mod id;
+pub mod outcome;
+pub mod phone;
+pub mod provider;
+pub mod secret;
+pub mod store;
+pub mod time;
+pub mod verification;

@@ -1,0 +1,1 @@
+//! Owns every change of a verification.
