@@ -10,5 +10,6 @@ pub mod phone;
 pub mod provider;
 pub mod secret;
 pub mod store;
+pub mod texts;
 pub mod time;
 pub mod verification;

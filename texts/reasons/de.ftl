@@ -1,0 +1,26 @@
+reason-no_answer = Niemand hat abgenommen.
+reason-busy = Die Leitung war besetzt.
+reason-rejected = Der Anruf wurde abgelehnt.
+reason-unreachable = Diese Nummer ist nicht erreichbar. Bitte prüfen Sie sie.
+reason-invalid_number = Diese Nummer ist nicht erreichbar. Bitte prüfen Sie sie.
+reason-voicemail = Eine Mailbox hat den Anruf angenommen. Schalten Sie sie aus oder nehmen Sie selbst ab.
+reason-screened = Ein Anruffilter hat den Anruf angenommen. Lassen Sie Anrufe von unserer Nummer zu.
+reason-hung_up_before_prompt = Der Anruf endete, bevor # gedrückt wurde.
+reason-hung_up_after_prompt = Der Anruf endete, bevor # gedrückt wurde.
+reason-no_input = Der Anruf wurde angenommen, aber # wurde nicht gedrückt.
+reason-no_terminator = Der Anruf wurde angenommen, aber # wurde nicht gedrückt.
+reason-wrong_input = Es wurden andere Tasten gedrückt.
+reason-wrong_code = Der Code war nicht richtig.
+reason-carrier_error = Wir konnten nicht anrufen. Das liegt an uns.
+reason-blocked = Diese Nummer darf nicht angerufen werden.
+reason-callee_denied = Am Telefon wurde abgelehnt. Es wurde nichts hinzugefügt.
+reason-fraud_reported = Sie haben diesen Anruf gemeldet. Es wurde nichts hinzugefügt.
+reason-not_answered_in_time = Der Anruf wurde nicht rechtzeitig angenommen.
+reason-not_confirmed_in_time = # wurde nicht rechtzeitig gedrückt.
+reason-by_client = Die Überprüfung wurde abgebrochen.
+
+next-redial = Erneut anrufen
+next-try_alternate = Anderes Telefon verwenden
+next-check_number = Nummer prüfen
+next-wait = Später erneut versuchen
+next-contact_support = Support kontaktieren

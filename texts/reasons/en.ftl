@@ -1,0 +1,26 @@
+reason-no_answer = Nobody answered.
+reason-busy = The line was busy.
+reason-rejected = The call was declined.
+reason-unreachable = This number cannot be reached. Check it.
+reason-invalid_number = This number cannot be reached. Check it.
+reason-voicemail = A voice mailbox answered. Switch it off or answer yourself.
+reason-screened = A call-screening service answered. Accept the call from our number.
+reason-hung_up_before_prompt = The call ended before # was pressed.
+reason-hung_up_after_prompt = The call ended before # was pressed.
+reason-no_input = The call was answered, but # was not pressed.
+reason-no_terminator = The call was answered, but # was not pressed.
+reason-wrong_input = Other keys were pressed.
+reason-wrong_code = The code was not right.
+reason-carrier_error = We could not place the call. This is our fault.
+reason-blocked = This number may not be called.
+reason-callee_denied = The request was refused on the phone. Nothing was added.
+reason-fraud_reported = You reported this call. Nothing was added.
+reason-not_answered_in_time = The call was not answered in time.
+reason-not_confirmed_in_time = # was not pressed in time.
+reason-by_client = The verification was cancelled.
+
+next-redial = Call again
+next-try_alternate = Use another phone
+next-check_number = Check the number
+next-wait = Try again later
+next-contact_support = Contact support

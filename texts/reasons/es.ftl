@@ -1,0 +1,26 @@
+reason-no_answer = Nadie contestó.
+reason-busy = La línea estaba ocupada.
+reason-rejected = La llamada fue rechazada.
+reason-unreachable = No se puede contactar con este número. Compruébelo.
+reason-invalid_number = No se puede contactar con este número. Compruébelo.
+reason-voicemail = Respondió un buzón de voz. Desactívelo o conteste usted.
+reason-screened = Respondió un filtro de llamadas. Acepte las llamadas de nuestro número.
+reason-hung_up_before_prompt = La llamada terminó antes de que se pulsara #.
+reason-hung_up_after_prompt = La llamada terminó antes de que se pulsara #.
+reason-no_input = Se contestó la llamada, pero no se pulsó #.
+reason-no_terminator = Se contestó la llamada, pero no se pulsó #.
+reason-wrong_input = Se pulsaron otras teclas.
+reason-wrong_code = El código no era correcto.
+reason-carrier_error = No pudimos hacer la llamada. El problema es nuestro.
+reason-blocked = No se permite llamar a este número.
+reason-callee_denied = La solicitud se rechazó por teléfono. No se añadió nada.
+reason-fraud_reported = Usted denunció esta llamada. No se añadió nada.
+reason-not_answered_in_time = La llamada no se contestó a tiempo.
+reason-not_confirmed_in_time = No se pulsó # a tiempo.
+reason-by_client = La verificación se canceló.
+
+next-redial = Llamar de nuevo
+next-try_alternate = Usar otro teléfono
+next-check_number = Comprobar el número
+next-wait = Intentarlo más tarde
+next-contact_support = Contactar con soporte

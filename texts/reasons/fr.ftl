@@ -1,0 +1,26 @@
+reason-no_answer = Personne n’a répondu.
+reason-busy = La ligne était occupée.
+reason-rejected = L’appel a été refusé.
+reason-unreachable = Ce numéro est injoignable. Vérifiez-le.
+reason-invalid_number = Ce numéro est injoignable. Vérifiez-le.
+reason-voicemail = Une messagerie vocale a répondu. Désactivez-la ou répondez vous-même.
+reason-screened = Un filtre d’appels a répondu. Acceptez les appels de notre numéro.
+reason-hung_up_before_prompt = L’appel s’est terminé avant que la touche # soit pressée.
+reason-hung_up_after_prompt = L’appel s’est terminé avant que la touche # soit pressée.
+reason-no_input = L’appel a été pris, mais la touche # n’a pas été pressée.
+reason-no_terminator = L’appel a été pris, mais la touche # n’a pas été pressée.
+reason-wrong_input = D’autres touches ont été pressées.
+reason-wrong_code = Le code n’était pas correct.
+reason-carrier_error = Nous n’avons pas pu passer l’appel. Le problème vient de nous.
+reason-blocked = Ce numéro ne peut pas être appelé.
+reason-callee_denied = La demande a été refusée au téléphone. Rien n’a été ajouté.
+reason-fraud_reported = Vous avez signalé cet appel. Rien n’a été ajouté.
+reason-not_answered_in_time = L’appel n’a pas été pris à temps.
+reason-not_confirmed_in_time = La touche # n’a pas été pressée à temps.
+reason-by_client = La vérification a été annulée.
+
+next-redial = Rappeler
+next-try_alternate = Utiliser un autre téléphone
+next-check_number = Vérifier le numéro
+next-wait = Réessayer plus tard
+next-contact_support = Contacter l’assistance

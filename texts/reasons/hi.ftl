@@ -1,0 +1,26 @@
+reason-no_answer = किसी ने कॉल नहीं उठाई।
+reason-busy = लाइन व्यस्त थी।
+reason-rejected = कॉल अस्वीकार कर दी गई।
+reason-unreachable = इस नंबर पर कॉल नहीं लग रही है। नंबर जाँच लें।
+reason-invalid_number = इस नंबर पर कॉल नहीं लग रही है। नंबर जाँच लें।
+reason-voicemail = वॉइसमेल ने कॉल उठाई। उसे बंद करें या खुद कॉल उठाएँ।
+reason-screened = कॉल-स्क्रीनिंग सेवा ने कॉल उठाई। हमारे नंबर से आने वाली कॉल स्वीकार करें।
+reason-hung_up_before_prompt = # दबाने से पहले कॉल समाप्त हो गई।
+reason-hung_up_after_prompt = # दबाने से पहले कॉल समाप्त हो गई।
+reason-no_input = कॉल उठाई गई, लेकिन # नहीं दबाया गया।
+reason-no_terminator = कॉल उठाई गई, लेकिन # नहीं दबाया गया।
+reason-wrong_input = दूसरे बटन दबाए गए।
+reason-wrong_code = कोड सही नहीं था।
+reason-carrier_error = हम कॉल नहीं कर सके। गड़बड़ी हमारी ओर से है।
+reason-blocked = इस नंबर पर कॉल करने की अनुमति नहीं है।
+reason-callee_denied = फ़ोन पर अनुरोध अस्वीकार किया गया। कुछ भी नहीं जोड़ा गया।
+reason-fraud_reported = आपने इस कॉल की शिकायत की। कुछ भी नहीं जोड़ा गया।
+reason-not_answered_in_time = कॉल समय पर नहीं उठाई गई।
+reason-not_confirmed_in_time = # समय पर नहीं दबाया गया।
+reason-by_client = सत्यापन रद्द कर दिया गया।
+
+next-redial = फिर से कॉल करें
+next-try_alternate = दूसरा फ़ोन इस्तेमाल करें
+next-check_number = नंबर जाँचें
+next-wait = बाद में फिर कोशिश करें
+next-contact_support = सहायता से संपर्क करें

@@ -1,0 +1,26 @@
+reason-no_answer = Nessuno ha risposto.
+reason-busy = La linea era occupata.
+reason-rejected = La chiamata è stata rifiutata.
+reason-unreachable = Questo numero non è raggiungibile. Controllalo.
+reason-invalid_number = Questo numero non è raggiungibile. Controllalo.
+reason-voicemail = Ha risposto una segreteria telefonica. Disattivala o rispondi di persona.
+reason-screened = Ha risposto un filtro chiamate. Accetta le chiamate dal nostro numero.
+reason-hung_up_before_prompt = La chiamata è terminata prima che venisse premuto #.
+reason-hung_up_after_prompt = La chiamata è terminata prima che venisse premuto #.
+reason-no_input = La chiamata ha avuto risposta, ma # non è stato premuto.
+reason-no_terminator = La chiamata ha avuto risposta, ma # non è stato premuto.
+reason-wrong_input = Sono stati premuti altri tasti.
+reason-wrong_code = Il codice non era corretto.
+reason-carrier_error = Non siamo riusciti a effettuare la chiamata. Il problema è nostro.
+reason-blocked = Questo numero non può essere chiamato.
+reason-callee_denied = La richiesta è stata rifiutata al telefono. Non è stato aggiunto nulla.
+reason-fraud_reported = Hai segnalato questa chiamata. Non è stato aggiunto nulla.
+reason-not_answered_in_time = La chiamata non ha avuto risposta in tempo.
+reason-not_confirmed_in_time = # non è stato premuto in tempo.
+reason-by_client = La verifica è stata annullata.
+
+next-redial = Richiama
+next-try_alternate = Usa un altro telefono
+next-check_number = Controlla il numero
+next-wait = Riprova più tardi
+next-contact_support = Contatta l’assistenza

@@ -1,0 +1,26 @@
+reason-no_answer = 応答がありませんでした。
+reason-busy = 話し中でした。
+reason-rejected = 着信が拒否されました。
+reason-unreachable = この番号にはつながりません。番号をご確認ください。
+reason-invalid_number = この番号にはつながりません。番号をご確認ください。
+reason-voicemail = 留守番電話につながりました。留守番電話を解除するか、ご自身で応答してください。
+reason-screened = 通話スクリーニングが応答しました。こちらの番号からの着信を許可してください。
+reason-hung_up_before_prompt = # を押す前に通話が終了しました。
+reason-hung_up_after_prompt = # を押す前に通話が終了しました。
+reason-no_input = 応答がありましたが、# が押されませんでした。
+reason-no_terminator = 応答がありましたが、# が押されませんでした。
+reason-wrong_input = 正しいキーが押されませんでした。
+reason-wrong_code = コードが正しくありません。
+reason-carrier_error = 発信できませんでした。しばらくしてからお試しください。
+reason-blocked = この番号には発信できません。
+reason-callee_denied = 電話で拒否されました。何も追加されていません。
+reason-fraud_reported = 心当たりのない電話として報告されました。何も追加されていません。
+reason-not_answered_in_time = 時間内に応答がありませんでした。
+reason-not_confirmed_in_time = 時間内に # が押されませんでした。
+reason-by_client = 確認は取り消されました。
+
+next-redial = もう一度電話する
+next-try_alternate = 別の電話を使う
+next-check_number = 番号を確認する
+next-wait = しばらくしてからもう一度試す
+next-contact_support = サポートに問い合わせる

@@ -1,0 +1,26 @@
+reason-no_answer = 전화를 받지 않았습니다.
+reason-busy = 통화 중이었습니다.
+reason-rejected = 전화가 거절되었습니다.
+reason-unreachable = 이 번호로 연결할 수 없습니다. 번호를 확인해 주세요.
+reason-invalid_number = 이 번호로 연결할 수 없습니다. 번호를 확인해 주세요.
+reason-voicemail = 음성 사서함이 응답했습니다. 음성 사서함을 끄거나 직접 받아 주세요.
+reason-screened = 통화 스크리닝이 응답했습니다. 저희 번호에서 오는 전화를 허용해 주세요.
+reason-hung_up_before_prompt = # 을 누르기 전에 통화가 종료되었습니다.
+reason-hung_up_after_prompt = # 을 누르기 전에 통화가 종료되었습니다.
+reason-no_input = 전화를 받았지만 # 이 눌리지 않았습니다.
+reason-no_terminator = 전화를 받았지만 # 이 눌리지 않았습니다.
+reason-wrong_input = 다른 키가 눌렸습니다.
+reason-wrong_code = 코드가 올바르지 않습니다.
+reason-carrier_error = 전화를 걸지 못했습니다. 저희 쪽 문제입니다.
+reason-blocked = 이 번호로는 전화를 걸 수 없습니다.
+reason-callee_denied = 전화에서 거부되었습니다. 아무것도 추가되지 않았습니다.
+reason-fraud_reported = 이 전화를 신고하셨습니다. 아무것도 추가되지 않았습니다.
+reason-not_answered_in_time = 제시간에 전화를 받지 않았습니다.
+reason-not_confirmed_in_time = 제시간에 # 이 눌리지 않았습니다.
+reason-by_client = 확인이 취소되었습니다.
+
+next-redial = 다시 전화 걸기
+next-try_alternate = 다른 전화 사용
+next-check_number = 번호 확인
+next-wait = 나중에 다시 시도
+next-contact_support = 지원팀에 문의

@@ -1,0 +1,26 @@
+reason-no_answer = Ninguém atendeu.
+reason-busy = A linha estava ocupada.
+reason-rejected = A chamada foi recusada.
+reason-unreachable = Não foi possível ligar para este número. Verifique-o.
+reason-invalid_number = Não foi possível ligar para este número. Verifique-o.
+reason-voicemail = A caixa postal atendeu. Desative-a ou atenda pessoalmente.
+reason-screened = Um filtro de chamadas atendeu. Aceite as chamadas do nosso número.
+reason-hung_up_before_prompt = A chamada terminou antes de # ser pressionado.
+reason-hung_up_after_prompt = A chamada terminou antes de # ser pressionado.
+reason-no_input = A chamada foi atendida, mas # não foi pressionado.
+reason-no_terminator = A chamada foi atendida, mas # não foi pressionado.
+reason-wrong_input = Foram pressionadas outras teclas.
+reason-wrong_code = O código não estava correto.
+reason-carrier_error = Não conseguimos fazer a chamada. O problema é nosso.
+reason-blocked = Não é permitido ligar para este número.
+reason-callee_denied = O pedido foi recusado ao telefone. Nada foi adicionado.
+reason-fraud_reported = Você denunciou esta chamada. Nada foi adicionado.
+reason-not_answered_in_time = A chamada não foi atendida a tempo.
+reason-not_confirmed_in_time = # não foi pressionado a tempo.
+reason-by_client = A verificação foi cancelada.
+
+next-redial = Ligar de novo
+next-try_alternate = Usar outro telefone
+next-check_number = Verificar o número
+next-wait = Tentar mais tarde
+next-contact_support = Contatar o suporte

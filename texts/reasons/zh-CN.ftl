@@ -1,0 +1,26 @@
+reason-no_answer = 无人接听。
+reason-busy = 对方正忙。
+reason-rejected = 来电被拒接。
+reason-unreachable = 无法接通此号码，请检查号码。
+reason-invalid_number = 无法接通此号码，请检查号码。
+reason-voicemail = 语音信箱接听了电话。请关闭语音信箱或亲自接听。
+reason-screened = 来电筛选服务接听了电话。请允许我们的号码来电。
+reason-hung_up_before_prompt = 在按 # 键之前通话已结束。
+reason-hung_up_after_prompt = 在按 # 键之前通话已结束。
+reason-no_input = 电话已接听，但没有按 # 键。
+reason-no_terminator = 电话已接听，但没有按 # 键。
+reason-wrong_input = 按了其他按键。
+reason-wrong_code = 验证码不正确。
+reason-carrier_error = 我们未能拨出电话。这是我们的问题。
+reason-blocked = 不允许呼叫此号码。
+reason-callee_denied = 请求已在电话中被拒绝，未添加任何内容。
+reason-fraud_reported = 您已举报此来电，未添加任何内容。
+reason-not_answered_in_time = 未在规定时间内接听。
+reason-not_confirmed_in_time = 未在规定时间内按 # 键。
+reason-by_client = 验证已取消。
+
+next-redial = 重新拨打
+next-try_alternate = 使用其他电话
+next-check_number = 检查号码
+next-wait = 稍后再试
+next-contact_support = 联系支持人员
