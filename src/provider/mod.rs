@@ -1,6 +1,8 @@
 //! Owns the face of carriers: placing and ending calls, understanding what a carrier posts, and saying a script in
 //! its dialect. Carriers are translators: they decide nothing about a verification.
 
+pub mod simulator;
+
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
