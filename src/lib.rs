@@ -4,6 +4,7 @@
 
 pub mod callflow;
 pub mod dtmf;
+pub mod gateway;
 pub mod id;
 pub mod outcome;
 pub mod phone;
