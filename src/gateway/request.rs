@@ -128,6 +128,8 @@ pub struct VerificationsQuery {
 /// Which records of the call log.
 #[derive(Clone, Default)]
 pub struct CallsQuery {
+    /// Only of this client's verifications; `None` for those of all clients, which only operators may see.
+    pub client: Option<String>,
     /// Ended at or after.
     pub since: Option<Timestamp>,
     /// Ended before.
@@ -152,6 +154,7 @@ pub struct CallsQuery {
 impl std::fmt::Debug for CallsQuery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CallsQuery")
+            .field("client", &self.client)
             .field("since", &self.since)
             .field("until", &self.until)
             .field("status", &self.status)

@@ -235,6 +235,8 @@ pub struct ListQuery {
 /// Which call records.
 #[derive(Debug, Clone, Default)]
 pub struct CallQuery {
+    /// Only of this client's verifications: one client never sees another's.
+    pub client: Option<String>,
     /// Ended at or after.
     pub since: Option<Timestamp>,
     /// Ended before.
