@@ -1,0 +1,34 @@
+# Everything one does with this repository. `make` alone says what there is.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fmt bench setup
+
+CARGO_FLAGS ?= --locked
+
+help: ## what there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+demo: ## the whole product in one process, with a telephone in the browser: http://127.0.0.1:8080
+	@scripts/setup build
+	@echo "Building; the first time takes a few minutes." >&2
+	cargo run $(CARGO_FLAGS) --bin ringproof -- demo $(ARGS)
+
+test: setup lint ## installs what is missing, then format, lints, all tests
+	cargo test $(CARGO_FLAGS) --doc
+	cargo test $(CARGO_FLAGS) --bench verifications
+	cargo test $(CARGO_FLAGS) --lib --bins --test it
+
+lint: ## format and lints only
+	cargo fmt --check
+	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+
+fmt: ## formats the sources
+	cargo fmt
+
+bench: setup ## what one verification costs, against the floor measured in the same run
+	cargo bench $(CARGO_FLAGS) --bench verifications -- $(ARGS)
+
+setup: ## installs what the tests need and this machine lacks
+	@scripts/setup test
