@@ -31,8 +31,12 @@ const REASONS: &[(&str, &str)] = &[
 const PAGES: &[(&str, &str)] =
     &[("en", include_str!("../texts/pages/en.ftl")), ("ja", include_str!("../texts/pages/ja.ftl"))];
 
+const COUNTRIES: &[(&str, &str)] =
+    &[("en", include_str!("../texts/countries/en.ftl")), ("ja", include_str!("../texts/countries/ja.ftl"))];
+
 static REASON_TEXTS: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::new(REASONS));
 static PAGE_TEXTS: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::new(PAGES));
+static COUNTRY_TEXTS: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::new(COUNTRIES));
 
 /// What happened, in one or two short sentences, in the nearest language to `locale` (BCP 47).
 #[must_use]
@@ -51,6 +55,15 @@ pub fn next_step(locale: &str, next: NextStep) -> String {
 #[must_use]
 pub fn page(locale: &str, id: &str, args: &[(&str, &str)]) -> String {
     PAGE_TEXTS.text(locale, id, args)
+}
+
+/// The name of a country or territory (ISO 3166-1 alpha-2, in capital letters), in a language of the pages; the letters
+/// themselves where it has none.
+#[must_use]
+pub fn country(locale: &str, code: &str) -> String {
+    let id = format!("country-{code}");
+    let name = COUNTRY_TEXTS.text(locale, &id, &[]);
+    if name == id { code.to_owned() } else { name }
 }
 
 /// The languages that reasons are written in (BCP 47).
@@ -155,7 +168,7 @@ mod tests {
 
     #[test]
     fn every_language_has_every_text_with_the_same_arguments() {
-        for sources in [REASONS, PAGES] {
+        for sources in [REASONS, PAGES, COUNTRIES] {
             let (_, reference) = sources.iter().find(|(language, _)| *language == FALLBACK).unwrap();
             for (language, source) in sources {
                 assert!(FluentResource::try_new((*source).to_owned()).is_ok(), "{language} has a fault");
@@ -209,6 +222,8 @@ mod tests {
         assert_eq!(reason("", Reason::Busy), "The line was busy.");
         assert_eq!(page("de-AT", "language-name", &[]), "English");
         assert_eq!(page("ja", "no-such-text", &[]), "no-such-text");
+        assert_eq!((country("ja-JP", "JP"), country("en", "JP")), (String::from("日本"), String::from("Japan")));
+        assert_eq!(country("en", "QQ"), "QQ");
     }
 
     #[test]
