@@ -5,6 +5,7 @@
 pub mod callflow;
 pub mod dtmf;
 pub mod gateway;
+pub mod http;
 pub mod id;
 pub mod outcome;
 pub mod phone;

@@ -1,0 +1,189 @@
+//! Owns reading what clients send: bodies within a size and a time, JSON without unknown or repeated members, each
+//! fault told by its place and never by its value: a value may be a telephone number.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    http::{HeaderMap, header},
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use tokio::time::timeout;
+
+use super::problem::{self, Code, MAX_FAULTS, Problem};
+
+/// Largest body of the API, in bytes.
+pub(super) const API_BODY_BYTES: usize = 64 * 1024;
+
+/// Largest body of a carrier's webhook, in bytes.
+pub(super) const WEBHOOK_BODY_BYTES: usize = 16 * 1024;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest name of a member that is repeated back, in characters.
+const MAX_NAME_CHARS: usize = 64;
+
+/// Reads a whole body of at most `limit` bytes.
+///
+/// # Errors
+/// It is larger, slower than [`BODY_TIMEOUT`], or breaks off.
+pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    let too_large = || Problem::new(Code::TooLarge).detail(format!("at most {limit} bytes are read here"));
+    if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
+        return Err(too_large());
+    }
+    match timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(problem::malformed("the body broke off")),
+        Err(_) => Err(Problem::new(Code::BodyTimeout)),
+    }
+}
+
+/// Reads a JSON object and what it was made from.
+///
+/// # Errors
+/// The media type is another, the body is not read, or it is not a `T`: every faulty member is told.
+pub(super) async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<(T, Bytes), Problem> {
+    if !is_json(headers) {
+        return Err(Problem::new(Code::UnsupportedMediaType).detail("send `Content-Type: application/json`"));
+    }
+    let bytes = read(body, API_BODY_BYTES).await?;
+    match serde_json::from_slice(&bytes) {
+        Ok(value) => Ok((value, bytes)),
+        Err(error) => Err(explain::<T>(&bytes, &error)),
+    }
+}
+
+/// Reads a body that has nothing to say: none, or an empty JSON object.
+///
+/// # Errors
+/// It says something.
+pub(super) async fn none(headers: &HeaderMap, body: Body) -> Result<(), Problem> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+
+    if body.is_end_stream() {
+        return Ok(());
+    }
+    let bytes = read(body, API_BODY_BYTES).await?;
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    json::<Nothing>(headers, Body::from(bytes)).await.map(|_| ())
+}
+
+/// Whether the body is said to be JSON in UTF-8 (RFC 8259 knows no other).
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
+    let charset_is_utf8 = parameters
+        .split(';')
+        .filter_map(|parameter| parameter.split_once('='))
+        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))
+        .all(|(_, charset)| charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8"));
+    essence.trim().eq_ignore_ascii_case("application/json") && charset_is_utf8
+}
+
+/// Says what is wrong with a body that is not a `T`. The parser stops at the first fault; here each member is tried by
+/// itself, so that all are told at once.
+fn explain<T: DeserializeOwned>(bytes: &[u8], first: &serde_json::Error) -> Problem {
+    let Ok(members) = serde_json::from_slice::<Map<String, Value>>(bytes) else {
+        return problem::malformed(match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
+            Ok(_) => String::from("the body must be a JSON object"),
+            Err(error) => format!("the body is not JSON: line {}, column {}", error.line(), error.column()),
+        });
+    };
+    let mut problem = Problem::new(Code::Malformed);
+    let mut found = 0;
+    for (name, value) in members {
+        let alone = Value::Object(Map::from_iter([(name.clone(), value)]));
+        if let Err(error) = serde_path_to_error::deserialize::<_, T>(alone) {
+            let why = harmless(&error.inner().to_string());
+            if matches!(why, Why::Missing(_)) && error.path().iter().len() == 0 {
+                continue;
+            }
+            let mut place = place(error.path(), &name);
+            if let Why::Missing(member) = &why {
+                place = format!("{place}/{member}");
+            }
+            problem = problem.fault(place, why.to_string());
+            found += 1;
+            if found == MAX_FAULTS {
+                break;
+            }
+        }
+    }
+    match harmless(&first.to_string()) {
+        Why::Missing(name) if found < MAX_FAULTS => problem.fault(format!("#/{name}"), "this member is needed"),
+        Why::Twice(name) => problem.fault(format!("#/{name}"), "this member is there twice"),
+        why @ (Why::Unknown | Why::Missing(_) | Why::Expected(_) | Why::Other) if found == 0 => {
+            problem.detail(why.to_string())
+        }
+        Why::Unknown | Why::Missing(_) | Why::Expected(_) | Why::Other => problem,
+    }
+}
+
+/// A place in the body as a JSON pointer in a URI fragment.
+fn place(path: &serde_path_to_error::Path, member: &str) -> String {
+    use serde_path_to_error::Segment;
+
+    let mut place = String::from("#");
+    for segment in path.iter() {
+        place.push('/');
+        match segment {
+            Segment::Seq { index } => place.push_str(&index.to_string()),
+            Segment::Map { key } => place.push_str(&name(key)),
+            Segment::Enum { variant } => place.push_str(&name(variant)),
+            Segment::Unknown => place.push('?'),
+        }
+    }
+    if place.len() == 1 { format!("#/{}", name(member)) } else { place }
+}
+
+/// The name of a member as it is repeated back: short, without control characters, escaped for a pointer (RFC 6901).
+fn name(text: &str) -> String {
+    let short: String = text.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
+    short.replace('~', "~0").replace('/', "~1")
+}
+
+/// What is wrong, without the value it is wrong with.
+enum Why {
+    Unknown,
+    Missing(String),
+    Twice(String),
+    Expected(String),
+    Other,
+}
+
+/// Takes from serde's message what holds no value.
+fn harmless(message: &str) -> Why {
+    let quoted = |rest: &str| name(rest.split('`').next().unwrap_or_default());
+    if message.starts_with("unknown field `") {
+        Why::Unknown
+    } else if let Some(rest) = message.strip_prefix("missing field `") {
+        Why::Missing(quoted(rest))
+    } else if let Some(rest) = message.strip_prefix("duplicate field `") {
+        Why::Twice(quoted(rest))
+    } else if let Some((_, expected)) = message.rsplit_once(", expected ") {
+        Why::Expected(expected.split(" at line ").next().unwrap_or_default().to_owned())
+    } else {
+        Why::Other
+    }
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("this member is not known here"),
+            Self::Missing(_) => f.write_str("this member is needed"),
+            Self::Twice(_) => f.write_str("this member is there twice"),
+            Self::Expected(expected) => write!(f, "expected {expected}"),
+            Self::Other => f.write_str("this value cannot be read"),
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! Owns what happens to every request, whichever it is: bounds on time and number, an id, what a browser is told about
+//! it, a panic that stays where it is, one line in the log and one measurement. What a request asks for is not its
+//! business.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, timeout},
+};
+use tower::Service;
+
+use super::{
+    cors::Cors,
+    problem::{self, Code, MEDIA_TYPE, Problem},
+};
+
+/// How long a request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a request may take whose answer is held until something changes.
+const HELD_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// How long a request may wait for its turn when all are taken.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many requests may wait for their turn, for each that is being worked on.
+const QUEUED_PER_RUNNING: usize = 4;
+
+/// Longest path and query, in bytes; ours are far shorter.
+const MAX_TARGET_BYTES: usize = 4096;
+
+/// What a page of ours may load: nothing, unless it says otherwise itself.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// The name of the request's id in answers.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Everything in front of the router.
+#[derive(Debug)]
+pub struct Edge {
+    router: Router,
+    routes: matchit::Router<Known>,
+    other: Known,
+    cors: Cors,
+    /// Requests of clients and of carriers are counted apart: a flood of the one does not keep out the other.
+    clients: Admission,
+    carriers: Admission,
+    instance: u64,
+    requests: AtomicU64,
+}
+
+/// What is known of a route before the request is handed on.
+#[derive(Debug)]
+struct Known {
+    template: Arc<str>,
+    kind: Kind,
+    /// Whether pages of other origins may be let read it.
+    for_pages: bool,
+    durations: [OnceLock<metrics::Histogram>; 5],
+}
+
+/// How a route is treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A request of a client.
+    Api,
+    /// A request of a client whose answer may be held until something changes: counted where it waits, not here.
+    Held,
+    /// Something that a carrier posts.
+    Webhook,
+    /// A look from outside whether we live: never queued.
+    Probe,
+}
+
+impl Known {
+    fn new(template: &str) -> Self {
+        let kind = if template.starts_with("/webhooks/") {
+            Kind::Webhook
+        } else if template == super::HELD_ROUTE {
+            Kind::Held
+        } else if template.starts_with("/v1/") || template == "other" {
+            Kind::Api
+        } else {
+            Kind::Probe
+        };
+        let for_pages = [super::HELD_ROUTE, super::EVENTS_ROUTE].contains(&template);
+        Self { template: Arc::from(template), kind, for_pages, durations: Default::default() }
+    }
+
+    /// Whether the answer is held until something changes.
+    fn is_held(&self, request: &Request<Body>) -> bool {
+        let wishes = |query: &str| query.split('&').any(|pair| pair.starts_with("wait="));
+        self.kind == Kind::Held && request.method() == Method::GET && request.uri().query().is_some_and(wishes)
+    }
+
+    fn measure(&self, status: StatusCode, duration: Duration) {
+        let class = usize::from(status.as_u16() / 100).saturating_sub(1);
+        if let Some(slot) = self.durations.get(class) {
+            slot.get_or_init(|| {
+                metrics::histogram!("http_server_request_duration_seconds",
+                    "http_route" => self.template.to_string(), "http_response_status_class" => format!("{}xx", class + 1))
+            })
+            .record(duration.as_secs_f64());
+        }
+    }
+}
+
+impl Edge {
+    /// Puts everything in front of `router`, whose routes are `templates`. At most `concurrent` requests of clients, and
+    /// as many of carriers, are worked on at once. `instance` begins the ids of requests. Measurements go to the
+    /// recorder of `metrics` that is installed when the first request comes.
+    ///
+    /// # Errors
+    /// Two of the templates contradict each other.
+    pub(super) fn new<'a>(
+        router: Router,
+        templates: impl IntoIterator<Item = &'a str>,
+        cors: Cors,
+        concurrent: usize,
+        instance: u64,
+    ) -> Result<Self, matchit::InsertError> {
+        let mut routes = matchit::Router::new();
+        for template in templates {
+            routes.insert(template, Known::new(template))?;
+        }
+        Ok(Self {
+            router,
+            routes,
+            other: Known::new("other"),
+            cors,
+            clients: Admission::new(concurrent),
+            carriers: Admission::new(concurrent),
+            instance,
+            requests: AtomicU64::new(0),
+        })
+    }
+
+    /// Answers a request. Always answers.
+    pub async fn handle(&self, request: Request<Body>) -> Response {
+        let began = Instant::now();
+        let known = self.routes.at(request.uri().path()).map_or(&self.other, |found| found.value);
+        let id = self.next_id();
+        let method = request.method().clone();
+        let traced = trace_id(request.headers());
+        let page = if known.for_pages { self.cors.allowed(request.headers()) } else { None };
+        let mut response = if page.is_some() && Cors::is_preflight(&method, request.headers()) {
+            Cors::preflight()
+        } else {
+            self.bounded(known, request).await
+        };
+        dress(&mut response, id);
+        if let Some(origin) = page {
+            Cors::permit(response.headers_mut(), origin);
+        }
+        let duration = began.elapsed();
+        known.measure(response.status(), duration);
+        log(known, &method, response.status(), duration, id, traced.as_deref());
+        response
+    }
+
+    /// The answer in time, whatever happens to whoever makes it.
+    async fn bounded(&self, known: &Known, request: Request<Body>) -> Response {
+        let held = known.is_held(&request);
+        let limit = if held { HELD_TIMEOUT } else { REQUEST_TIMEOUT };
+        match timeout(limit, AssertUnwindSafe(self.answer(known, held, request)).catch_unwind()).await {
+            Ok(Ok(response)) => response,
+            // What the panic says stays unread: it may hold what must not be logged.
+            Ok(Err(_)) => Problem::new(Code::Internal).into_response(),
+            Err(_) => Problem::new(Code::Timeout).retry_after(1).into_response(),
+        }
+    }
+
+    async fn answer(&self, known: &Known, held: bool, request: Request<Body>) -> Response {
+        if let Err(problem) = well_formed(&request) {
+            return problem.into_response();
+        }
+        let admission = match known.kind {
+            Kind::Held if held => None,
+            Kind::Api | Kind::Held => Some(&self.clients),
+            Kind::Webhook => Some(&self.carriers),
+            Kind::Probe => None,
+        };
+        let turn = match admission {
+            None => None,
+            Some(admission) => match admission.take().await {
+                Some(turn) => Some(turn),
+                None => return problem::overloaded().into_response(),
+            },
+        };
+        let response = self.router.clone().call(request).await.unwrap_or_else(|never| match never {});
+        drop(turn);
+        response
+    }
+
+    /// Unique among all instances, and among the requests of one.
+    fn next_id(&self) -> [u8; 24] {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let bits = (u128::from(self.instance) << 32) | u128::from(number & 0xffff_ffff);
+        let mut id = [b'0'; 24];
+        for (place, digit) in id.iter_mut().rev().enumerate() {
+            let nibble = usize::try_from((bits >> (place * 4)) & 0xf).unwrap_or(0);
+            *digit = HEX.get(nibble).copied().unwrap_or(b'0');
+        }
+        id
+    }
+}
+
+/// Refuses what no honest client sends and what reads differently to different parsers.
+fn well_formed(request: &Request<Body>) -> Result<(), Problem> {
+    let headers = request.headers();
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let (Some(_), None) = (hosts.next(), hosts.next()) else {
+        return Err(problem::malformed("one Host header is needed"));
+    };
+    if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
+        return Err(two_lengths());
+    }
+    if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > MAX_TARGET_BYTES) {
+        return Err(problem::malformed("the address is too long"));
+    }
+    Ok(())
+}
+
+/// A request whose length can be read in two ways (RFC 9112 section 6.3): refused, and the connection is not used again.
+pub(super) fn two_lengths() -> Problem {
+    problem::malformed("Transfer-Encoding and Content-Length must not both be sent")
+        .header(header::CONNECTION, HeaderValue::from_static("close"))
+}
+
+/// Completes an answer: what holds for all of them.
+fn dress(response: &mut Response, id: [u8; 24]) {
+    let status = response.status();
+    if status == StatusCode::METHOD_NOT_ALLOWED && !is_problem(response.headers()) {
+        let allow = response.headers_mut().remove(header::ALLOW);
+        let mut problem = Problem::new(Code::MethodNotAllowed);
+        if let Some(allow) = allow {
+            problem = problem.header(header::ALLOW, allow);
+        }
+        *response = problem.into_response();
+    }
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_bytes(&id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}
+
+fn is_problem(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| value == MEDIA_TYPE)
+}
+
+/// The trace that the request belongs to, if a well-formed `traceparent` names one (W3C Trace Context section 3.2).
+fn trace_id(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get("traceparent")?.to_str().ok()?;
+    let mut parts = value.split('-');
+    let (version, trace) = (parts.next()?, parts.next()?);
+    let hex = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let good =
+        version.len() == 2 && hex(version) && trace.len() == 32 && hex(trace) && trace.bytes().any(|b| b != b'0');
+    good.then(|| trace.to_owned())
+}
+
+/// One line for each request: never its path, query or body, only the route.
+fn log(known: &Known, method: &Method, status: StatusCode, took: Duration, id: [u8; 24], trace: Option<&str>) {
+    let id = std::str::from_utf8(&id).unwrap_or_default();
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let (route, status) = (&*known.template, status.as_u16());
+    // Methods are a client's own words when they are none of the registered ones.
+    let method = if method.as_str().len() <= 7 { method.as_str() } else { "other" };
+    match status {
+        500.. => tracing::warn!(target: "ringproof::access",
+            duration_ms, http.route = route, http.method = method, http.status = status, request.id = id, trace.id = trace,
+            "a request failed"),
+        400..500 => tracing::info!(target: "ringproof::access",
+            duration_ms, http.route = route, http.method = method, http.status = status, request.id = id, trace.id = trace,
+            "a request was refused"),
+        _ => tracing::debug!(target: "ringproof::access",
+            duration_ms, http.route = route, http.method = method, http.status = status, request.id = id, trace.id = trace,
+            "a request was answered"),
+    }
+}
+
+/// How many requests are worked on at once, and how many more may wait for that.
+#[derive(Debug)]
+struct Admission {
+    running: Semaphore,
+    queued: AtomicUsize,
+    most_queued: usize,
+}
+
+impl Admission {
+    fn new(concurrent: usize) -> Self {
+        Self {
+            running: Semaphore::new(concurrent),
+            queued: AtomicUsize::new(0),
+            most_queued: concurrent.saturating_mul(QUEUED_PER_RUNNING),
+        }
+    }
+
+    /// A turn, at once or after waiting for one; `None` when too many wait already, or it takes too long.
+    async fn take(&self) -> Option<SemaphorePermit<'_>> {
+        if let Ok(turn) = self.running.try_acquire() {
+            return Some(turn);
+        }
+        let _place = Place::take(&self.queued, self.most_queued)?;
+        timeout(QUEUE_TIMEOUT, self.running.acquire()).await.ok()?.ok()
+    }
+}
+
+/// A place in a queue, given back when it is dropped.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(queued: &'a AtomicUsize, most: usize) -> Option<Self> {
+        let place = Self(queued);
+        (queued.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
