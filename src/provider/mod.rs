@@ -1,7 +1,10 @@
 //! Owns the face of carriers: placing and ending calls, understanding what a carrier posts, and saying a script in
 //! its dialect. Carriers are translators: they decide nothing about a verification.
 
+pub(crate) mod apology;
+pub mod http;
 pub mod simulator;
+pub mod twilio;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -113,7 +116,7 @@ pub struct Inbound<'a> {
     /// The public URL that was requested: `public_url`, path and query as received, no fragment.
     pub url: &'a str,
     /// The headers as received; names in lower case.
-    pub headers: &'a http::HeaderMap,
+    pub headers: &'a ::http::HeaderMap,
     /// The body as received.
     pub body: &'a [u8],
 }
