@@ -3,7 +3,7 @@
 
 /// An apology in the nearest language there is, English where there is none.
 #[must_use]
-pub fn apology(language: &str) -> &'static str {
+pub(crate) fn apology(language: &str) -> &'static str {
     let primary = language.split(['-', '_']).next().unwrap_or_default();
     match primary.to_ascii_lowercase().as_str() {
         "ja" => "申し訳ございません。ただいま処理できません。後ほどもう一度お試しください。",

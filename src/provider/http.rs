@@ -269,12 +269,7 @@ pub fn by_status(status: StatusCode) -> PlaceResult {
 }
 
 fn carrier_error(word: &str) -> Cause {
-    Cause {
-        end: End::CarrierError,
-        fault: Fault::Carrier,
-        carrier_code: Some(word.to_owned()),
-        sip_status: None,
-    }
+    Cause { end: End::CarrierError, fault: Fault::Carrier, carrier_code: Some(word.to_owned()), sip_status: None }
 }
 
 fn unknown(word: &str) -> PlaceResult {

@@ -2,20 +2,20 @@
 //! are from `https://www.twilio.com/docs/voice/api/call-resource` and the API's published description. It decides
 //! nothing about a verification, and opens no connection.
 
+mod config;
 mod errors;
 mod signature;
 mod twiml;
 mod voices;
 mod webhook;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
 use self::{signature::Keys, twiml::Style, voices::Voices};
 use super::{
@@ -26,119 +26,11 @@ use super::{
 use crate::{
     callflow::Script,
     outcome::Fault,
-    phone::E164,
-    secret::Secret,
     verification::{Cause, End, PlaceResult},
 };
 
+pub use config::{Config, ConfigFault};
 pub use voices::Voice;
-
-/// A carrier of kind `twilio`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// Name of the carrier, as in the URLs it calls.
-    pub name: String,
-    /// Where its API is; a path in front of `/2010-04-01` is kept. `http://` is for test servers.
-    #[serde(default = "twilio_api")]
-    pub base_url: Url,
-    /// The account, `AC…`. Messages of other accounts are refused.
-    pub account_sid: String,
-    /// Secret of the account. Signatures are checked with it, also when requests are made with an API key.
-    #[serde(deserialize_with = "secret")]
-    pub auth_token: Secret<String>,
-    /// The other secret while tokens are being rotated: signatures made with it are good too.
-    #[serde(default, deserialize_with = "optional_secret")]
-    pub auth_token_previous: Option<Secret<String>>,
-    /// API key, `SK…`, for our requests in place of account and auth token.
-    #[serde(default)]
-    pub api_key_sid: Option<String>,
-    /// Secret of the API key.
-    #[serde(default, deserialize_with = "optional_secret")]
-    pub api_key_secret: Option<Secret<String>>,
-    /// Shared keys that webhooks may be signed with (SHA-256), by their id.
-    #[serde(default, deserialize_with = "secrets")]
-    pub shared_keys: BTreeMap<String, Secret<String>>,
-    /// Numbers of the account that may be shown to callees. Which one is chosen for which country is the gateway's
-    /// business.
-    #[serde(deserialize_with = "numbers")]
-    pub from: Vec<E164>,
-    /// Countries it is used for (ISO 3166), or `*`.
-    #[serde(default = "everywhere")]
-    pub countries: Vec<String>,
-    /// Voices by language of the call flow, where the built-in ones are not wanted.
-    #[serde(default)]
-    pub voices: BTreeMap<String, Voice>,
-    /// Whether speech mark-up (SSML) inside `Say` is understood. Without it digits are spoken as plain text.
-    #[serde(default = "yes")]
-    pub ssml: bool,
-    /// Whether the verb `Pause` is understood.
-    #[serde(default = "yes")]
-    pub pause: bool,
-    /// Where the recordings of call flows are to be fetched; without it flows with recordings are not played.
-    #[serde(default)]
-    pub recordings_url: Option<Url>,
-    /// Looks whether a machine answers, while the prompt is played already. The carrier charges for it, and does not do
-    /// it for numbers with an extension.
-    #[serde(default)]
-    pub detect_machines: bool,
-    /// A call that would wait longer than this in the carrier's queue is taken back.
-    #[serde(default = "thirty_seconds", with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub max_queue_time: Duration,
-    /// How the carrier connects to us: Twilio's connection overrides, without the `#`. Empty for none. By default set for
-    /// Twilio itself, and none for other servers, which may not know them.
-    #[serde(default)]
-    pub connection_overrides: Option<String>,
-}
-
-/// What is wrong with a [`Config`]: the member and why.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{member}`: {why}")]
-pub struct ConfigFault {
-    /// Which member.
-    pub member: &'static str,
-    /// What is wrong, and what would be right.
-    pub why: &'static str,
-}
-
-impl Config {
-    /// Everything that is wrong. Empty when nothing is.
-    #[must_use]
-    pub fn faults(&self) -> Vec<ConfigFault> {
-        let empty = |secret: Option<&Secret<String>>| secret.is_some_and(|secret| secret.expose().is_empty());
-        let sid = |sid: &str| !sid.is_empty() && sid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        let base = &self.base_url;
-        let checks = [
-            ("account_sid", !sid(&self.account_sid), "is the account's id, AC and 32 characters"),
-            ("auth_token", self.auth_token.expose().is_empty(), "is empty; without it no webhook can be believed"),
-            ("auth_token_previous", empty(self.auth_token_previous.as_ref()), "is empty; leave it out"),
-            ("api_key_secret", empty(self.api_key_secret.as_ref()), "is empty"),
-            ("api_key_secret", self.api_key_sid.is_some() && self.api_key_secret.is_none(), "is missing beside `api_key_sid`"),
-            ("api_key_sid", self.api_key_sid.is_none() && self.api_key_secret.is_some(), "is missing beside `api_key_secret`"),
-            ("api_key_sid", self.api_key_sid.as_deref().is_some_and(|key| !sid(key)), "is the key's id, SK and 32 characters"),
-            ("shared_keys", self.shared_keys.values().any(|key| empty(Some(key))), "holds an empty secret"),
-            ("from", self.from.is_empty(), "is empty; name at least one number of the account"),
-            ("base_url", !matches!(base.scheme(), "http" | "https"), "is an http:// or https:// address"),
-            ("base_url", base.query().is_some() || base.fragment().is_some(), "has no query and no fragment"),
-            ("base_url", !base.username().is_empty() || base.password().is_some(), "holds no credentials; they have members of their own"),
-        ];
-        checks.into_iter().filter(|(_, wrong, _)| *wrong).map(|(member, _, why)| ConfigFault { member, why }).collect()
-    }
-
-    /// What is allowed, but better not so.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<ConfigFault> {
-        let loopback = match self.base_url.host() {
-            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
-        let clear = self.base_url.scheme() == "http" && !loopback;
-        let why = "is http:// to another machine: numbers and secrets travel in the clear";
-        if clear { vec![ConfigFault { member: "base_url", why }] } else { Vec::new() }
-    }
-}
 
 /// The dialect, ready to be spoken.
 #[derive(Debug, Clone)]
@@ -169,10 +61,9 @@ impl Twilio {
         };
         let credentials = STANDARD.encode(format!("{user}:{}", password.expose()));
         let unprintable = ConfigFault { member: "auth_token", why: "cannot be sent in a header" };
-        let mut authorization =
-            HeaderValue::try_from(format!("Basic {credentials}")).map_err(|_| vec![unprintable])?;
+        let mut authorization = HeaderValue::try_from(format!("Basic {credentials}")).map_err(|_| vec![unprintable])?;
         authorization.set_sensitive(true);
-        let base = config.base_url.as_str().trim_end_matches('/');
+        let base = config.base();
         Ok(Self {
             account_sid: config.account_sid.clone(),
             account_url: format!("{base}/2010-04-01/Accounts/{}", config.account_sid),
@@ -185,8 +76,11 @@ impl Twilio {
                 voices: Voices::new(&config.voices),
                 ssml: config.ssml,
                 pause: config.pause,
-                recordings_url: config.recordings_url.as_ref().map(|url| format!("{}/", url.as_str().trim_end_matches('/'))),
-                fragment: fragment(config),
+                recordings_url: config
+                    .recordings_url
+                    .as_ref()
+                    .map(|url| format!("{}/", url.as_str().trim_end_matches('/'))),
+                fragment: config.fragment(),
             },
             detect_machines: config.detect_machines,
             max_queue_time: config.max_queue_time,
@@ -203,7 +97,13 @@ impl Twilio {
         self.request(Method::POST, url, Bytes::from(form), Some(content_type))
     }
 
-    fn request(&self, method: Method, url: &str, body: Bytes, content_type: Option<HeaderValue>) -> Option<Request<Bytes>> {
+    fn request(
+        &self,
+        method: Method,
+        url: &str,
+        body: Bytes,
+        content_type: Option<HeaderValue>,
+    ) -> Option<Request<Bytes>> {
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = Uri::try_from(url).ok()?;
@@ -270,7 +170,8 @@ impl Dialect for Twilio {
         let code = body.as_ref().and_then(error_code);
         if answer.status() == StatusCode::TOO_MANY_REQUESTS || code.as_deref() == Some(errors::TOO_MANY_REQUESTS) {
             let code = code.unwrap_or_else(|| errors::TOO_MANY_REQUESTS.to_owned());
-            let cause = Cause { end: End::CarrierError, fault: Fault::Carrier, carrier_code: Some(code), sip_status: None };
+            let cause =
+                Cause { end: End::CarrierError, fault: Fault::Carrier, carrier_code: Some(code), sip_status: None };
             return Created::AskAgain { cause, not_before: retry_after(answer) };
         }
         Created::Settled(match code {
@@ -325,8 +226,12 @@ impl Dialect for Twilio {
         match answer.status() {
             StatusCode::OK if matches!(status, "suspended" | "closed") => Err(format!("the account is {status}")),
             StatusCode::OK => Ok(String::from("the account is known")),
-            StatusCode::UNAUTHORIZED => Err(String::from("the credentials are refused; look at `account_sid` and the auth token or API key")),
-            StatusCode::NOT_FOUND => Err(String::from("the account is not known; look at `account_sid` and `base_url`")),
+            StatusCode::UNAUTHORIZED => {
+                Err(String::from("the credentials are refused; look at `account_sid` and the auth token or API key"))
+            }
+            StatusCode::NOT_FOUND => {
+                Err(String::from("the account is not known; look at `account_sid` and `base_url`"))
+            }
             other => Err(format!("it answers {}", other.as_u16())),
         }
     }
@@ -412,53 +317,10 @@ fn seconds(duration: Duration, most: u64) -> String {
     duration.as_secs().clamp(1, most).to_string()
 }
 
-fn fragment(config: &Config) -> String {
-    let is_twilio = config.base_url.host_str().is_some_and(|host| host == "twilio.com" || host.ends_with(".twilio.com"));
-    let overrides = config.connection_overrides.as_deref().unwrap_or(if is_twilio { CONNECTION_OVERRIDES } else { "" });
-    if overrides.is_empty() { String::new() } else { format!("#{overrides}") }
-}
-
-fn twilio_api() -> Url {
-    Url::parse("https://api.twilio.com").unwrap_or_else(|_| unreachable!("a fixed address"))
-}
-
-fn everywhere() -> Vec<String> {
-    vec![String::from("*")]
-}
-
-const fn yes() -> bool {
-    true
-}
-
-const fn thirty_seconds() -> Duration {
-    Duration::from_secs(30)
-}
-
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret<String>, D::Error> {
-    String::deserialize(deserializer).map(|text| Secret::new(text.trim().to_owned()))
-}
-
-fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret<String>>, D::Error> {
-    secret(deserializer).map(Some)
-}
-
-fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Secret<String>>, D::Error> {
-    let plain = BTreeMap::<String, String>::deserialize(deserializer)?;
-    Ok(plain.into_iter().map(|(id, secret)| (id, Secret::new(secret))).collect())
-}
-
-fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<E164>, D::Error> {
-    let texts = Vec::<String>::deserialize(deserializer)?;
-    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
-}
-
 /// Twilio's limit of `SendDigits`.
 const MAX_SEND_DIGITS: usize = 32;
 /// Twilio's limit of `Timeout`.
 const MAX_RING_SECONDS: u64 = 600;
 /// Twilio's usual limit of `TimeLimit`.
 const MAX_CALL_SECONDS: u64 = 4 * 60 * 60;
-/// Asks again when we did not answer or broke down: the same question gets the same answer from us, and an answer to a
-/// question counts once. In all less than the 15 s that Twilio gives a webhook.
-const CONNECTION_OVERRIDES: &str = "ct=2000&rt=4500&tt=14000&rc=2&rp=ct,rt,5xx";
 const USER_AGENT: &str = concat!("ringproof/", env!("CARGO_PKG_VERSION"));

@@ -66,7 +66,8 @@ impl HttpClient {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+        let https =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
         let inner = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIME)
@@ -84,7 +85,8 @@ impl HttpClient {
             if error.is_connect() { NoAnswer::NotSent("connect_failed") } else { NoAnswer::Lost("connection_lost") }
         })?;
         let (parts, body) = answer.into_parts();
-        let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|_| NoAnswer::Lost("answer_cut_short"))?;
+        let body =
+            Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|_| NoAnswer::Lost("answer_cut_short"))?;
         Ok(Response::from_parts(parts, body.to_bytes()))
     }
 }

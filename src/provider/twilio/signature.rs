@@ -109,7 +109,9 @@ impl<'a> Params<'a> {
     pub(super) fn read_json(text: &[u8]) -> Option<Self> {
         let serde_json::Value::Object(members) = serde_json::from_slice(text).ok()? else { return None };
         let pairs = members.into_iter().filter_map(|(name, value)| {
-            let value = value.as_str().map_or_else(|| value.as_number().map(ToString::to_string), |text| Some(text.to_owned()))?;
+            let value = value
+                .as_str()
+                .map_or_else(|| value.as_number().map(ToString::to_string), |text| Some(text.to_owned()))?;
             Some((Cow::Owned(name), Cow::Owned(value)))
         });
         Some(Self(pairs.collect()))
@@ -182,7 +184,8 @@ impl<'a> Settings<'a> {
     /// Reads `key=…,algorithm=…`. Nothing means the auth token and SHA-1; SHA-256 comes with shared keys only.
     fn read(text: &'a str) -> Result<Self, Refused> {
         let part = |wanted: &str| {
-            let mut values = text.split(',').filter_map(|part| part.split_once('=')).filter(|(name, _)| name.trim() == wanted);
+            let mut values =
+                text.split(',').filter_map(|part| part.split_once('=')).filter(|(name, _)| name.trim() == wanted);
             match (values.next(), values.next()) {
                 (found, None) => Ok(found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())),
                 (_, Some(_)) => Err(Refused::UnknownScheme),

@@ -122,7 +122,9 @@ impl<'a> Twiml<'a> {
 
     fn open_say(&mut self) {
         match self.voice {
-            Some(Voice { voice: Some(voice), language }) => self.open("Say", &[("voice", voice), ("language", language)]),
+            Some(Voice { voice: Some(voice), language }) => {
+                self.open("Say", &[("voice", voice), ("language", language)])
+            }
             Some(Voice { voice: None, language }) => self.open("Say", &[("language", language)]),
             None => self.open("Say", &[]),
         }
