@@ -1,9 +1,24 @@
 //! Owns telephone numbers: reading what people type, what kind of number it is, whether it may be called at all, and
 //! how it is shown. It does not know who may call which country for whom; that is configuration.
 
+mod emergency;
+mod extension;
+mod kind;
+mod mask;
+mod plan;
+mod read;
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, str::FromStr};
 
 use minicbor::{Decode, Encode};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use extension::{Extension, NotAnExtension};
+pub use kind::{NotANumberType, NumberType};
+pub use plan::{calling_code, countries};
+pub use read::{Number, NumberError, read};
 
 /// A telephone number in international form (ITU-T E.164): `+` and up to 15 digits. Never shown in full: `Display` and
 /// `Debug` mask it; only [`E164::expose`] gives the digits.
@@ -16,6 +31,34 @@ impl E164 {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// The country or territory it belongs to; `None` for numbers of no country (satellite, worldwide services) and
+    /// for digits that no numbering plan knows.
+    #[must_use]
+    pub fn country(&self) -> Option<CountryCode> {
+        plan::country_of(self)
+    }
+
+    /// The number in full as it is dialled inside its country, `090-1234-5678`: for the person who typed it, before
+    /// the call. The caller must not log it.
+    #[must_use]
+    pub fn format_national(&self) -> String {
+        plan::national(self).unwrap_or_else(|| self.0.clone())
+    }
+
+    /// The number in full as it is dialled from elsewhere, `+81 90-1234-5678`: for the person who typed it, before the
+    /// call. The caller must not log it.
+    #[must_use]
+    pub fn format_international(&self) -> String {
+        plan::international(self).unwrap_or_else(|| self.0.clone())
+    }
+}
+
+impl<'de> Deserialize<'de> for E164 {
+    /// Only the international form: where a program, not a person, wrote the number.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -48,6 +91,18 @@ impl FromStr for CountryCode {
     }
 }
 
+impl Serialize for CountryCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for CountryCode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 impl fmt::Display for CountryCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(std::str::from_utf8(&self.0).unwrap_or("??"))
@@ -77,7 +132,8 @@ impl FromStr for E164 {
 }
 
 impl fmt::Display for E164 {
+    /// Masked: calling code, the national digits in the groups of their country, only the last of them shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "+•• {}", self.0.get(self.0.len().saturating_sub(4)..).unwrap_or(""))
+        f.pad(&mask::mask(self))
     }
 }
