@@ -1,14 +1,40 @@
 //! Owns call flows: the XML language, its checks, and playing a flow: which prompt comes after which key. It does not
 //! know who is called, by whom, or what a result leads to.
 
+mod apology;
+mod check;
+mod diagnostic;
+mod estimate;
+mod flows;
+mod language;
+mod model;
+mod play;
+mod read;
+mod text;
+mod wording;
+mod xml;
+
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use minicbor::{Decode, Encode};
 
 use crate::{
     dtmf::{Digit, Digits},
-    outcome::{Mode, Purpose, Reason},
+    outcome::{Purpose, Reason},
 };
+
+pub use apology::{apology, apology_language};
+pub use diagnostic::{Diagnostic, Rule};
+pub use flows::Flows;
+pub use model::CallFlow;
+pub use read::{MAX_ITEMS, MAX_ROUNDS, MAX_STEPS};
+pub use wording::{MAX_LANGUAGES, MAX_PROMPTS};
+
+/// Largest file of a call flow, in bytes.
+pub const MAX_FILE_BYTES: usize = 256 * 1024;
 
 /// Where in a flow a call stands. A plain value: the same position always gives the same script.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
@@ -19,13 +45,14 @@ pub struct Position {
     /// Index of the item in that step where playing goes on.
     #[n(1)]
     pub item: u8,
-    /// How often the gather at `item` has been played before; 0 on the first time.
+    /// How often something had to be asked before: in the low four bits the gather at hand, 0 on the first time; in the
+    /// high four bits what was asked again in this call before that gather was reached.
     #[n(2)]
     pub round: u8,
     /// Index of a prompt said before anything else: what a key was answered with.
     #[n(3)]
     pub lead: Option<u8>,
-    /// Nothing follows: after `lead` the call is hung up.
+    /// Nothing is listened for any more: after `lead`, and what stands at `item`, the call is hung up.
     #[n(4)]
     pub hang_up: bool,
 }
@@ -44,7 +71,8 @@ pub enum Listening {
 /// What was heard at a position. A code was already judged: a flow never sees one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard {
-    /// One key.
+    /// One key. Where a code is asked for: the one key that was entered in its place, with or without the ending key
+    /// behind it; this is how somebody who should key in a code reports the call (`0`) or hears it again (`*`).
     Key(Digit),
     /// The right code, ended as it should be.
     RightCode,
@@ -206,22 +234,3 @@ impl PartialEq for SpokenCode {
 }
 
 impl Eq for SpokenCode {}
-
-// FACE (implemented by the call-flow work):
-//
-// pub struct CallFlow { .. }            Debug, Clone
-// pub struct Diagnostic { file, line, column, message, suggestion }   Display
-// impl CallFlow {
-//     pub fn parse(file_name: &str, source: &str) -> Result<Self, Vec<Diagnostic>>;   // parse and check
-//     pub fn id(&self) -> &str;
-//     pub fn mode(&self) -> Mode;
-//     pub fn version(&self) -> u64;                      // hash of the source; changes when the file changes
-//     pub fn languages(&self) -> impl Iterator<Item=&str>;
-//     pub fn language_for(&self, locale: &str) -> &str;
-//     pub fn begin(&self) -> Move;                        // first position (verdict is None in any flow that passed check)
-//     pub fn listening(&self, at: &Position) -> Listening;
-//     pub fn hear(&self, at: &Position, heard: Heard) -> Move;    // total: any position, any input, never panics
-//     pub fn script(&self, at: &Position, saying: &Saying<'_>, ) -> Script; // total
-// }
-#[expect(dead_code, reason = "names used by the face above")]
-type Used = (Mode, Reason);
