@@ -84,7 +84,7 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// Every file of the project below `dir` as path from the root and content; build output and what is not text is left out.
-fn files(dir: &str) -> Vec<(String, String)> {
+pub(crate) fn files(dir: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     walk(&root().join(dir), &mut found);
     found.sort();
