@@ -345,3 +345,101 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
 fn hash(key: &str) -> [u8; 32] {
     Sha256::digest(key.as_bytes()).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Counting(std::sync::atomic::AtomicU8);
+
+    impl Entropy for Counting {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        }
+    }
+
+    const LIMITS: TenantLimits = TenantLimits { waiting: 2, reads_per_minute: None };
+
+    fn generate(seed: u8) -> ApiKey {
+        ApiKey::generate(&Counting(seed.into()))
+    }
+
+    fn headers(value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())])
+    }
+
+    #[test]
+    fn a_key_is_shown_once_and_known_by_its_hash() {
+        let key = generate(7);
+        assert_eq!(key.expose().len(), 3 + 8 + 1 + 32);
+        assert_eq!(format!("{key:?}"), "key rp_a4dqobyh_…");
+        let config = key.config("enrolment", &[Scope::Verify]);
+        assert!(!format!("{config:?}").contains(key.expose()));
+        let without_prefix = ApiKeyConfig { prefix: None, ..config.clone() };
+        for config in [config, without_prefix] {
+            let keys = Keys::new(&[config], LIMITS).unwrap();
+            let caller = keys.caller(&headers(&format!("Bearer {}", key.expose()))).unwrap();
+            assert_eq!(caller.tenant.client.name, "enrolment");
+            assert!(keys.caller(&headers(&format!("bearer {}", key.expose()))).is_ok(), "schemes know no case");
+            for wrong in [
+                format!("Bearer {}x", key.expose()),
+                format!("Bearer {}", &key.expose()[..40]),
+                format!("Bearer {}", generate(9).expose()),
+                format!("Basic {}", key.expose()),
+                key.expose().to_owned(),
+                String::from("Bearer "),
+                format!("Bearer rp_{}", "a".repeat(4000)),
+            ] {
+                assert_eq!(keys.caller(&headers(&wrong)).unwrap_err().code(), problem::Code::Unauthorized);
+            }
+            assert!(keys.caller(&HeaderMap::new()).is_err());
+            let mut twice = headers(&format!("Bearer {}", key.expose()));
+            twice.append(header::AUTHORIZATION, twice[header::AUTHORIZATION].clone());
+            assert!(keys.caller(&twice).is_err());
+        }
+    }
+
+    #[test]
+    fn scopes_are_kept_apart_and_admin_has_all() {
+        for held in Scope::ALL {
+            let key = generate(1);
+            let keys = Keys::new(&[key.config("a", &[*held])], LIMITS).unwrap();
+            for needed in Scope::ALL {
+                let caller = keys.caller(&headers(&format!("Bearer {}", key.expose()))).unwrap();
+                assert_eq!(caller.require(*needed).is_ok(), held == needed || *held == Scope::Admin);
+            }
+        }
+    }
+
+    #[test]
+    fn two_keys_of_one_name_are_one_client() {
+        let (old, new) = (generate(1), generate(5));
+        let configured = [old.config("a", &[Scope::Verify]), new.config("a", &[Scope::Verify])];
+        let keys = Keys::new(&configured, LIMITS).unwrap();
+        let [of_old, of_new] =
+            [old, new].map(|key| keys.caller(&headers(&format!("Bearer {}", key.expose()))).unwrap().tenant);
+        assert!(Arc::ptr_eq(&of_old, &of_new));
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        let good = generate(1).config("a", &[Scope::Verify]);
+        let bad = ApiKeyConfig {
+            name: String::from("a b"),
+            sha256: String::from("abc"),
+            scopes: Vec::new(),
+            prefix: Some(String::from("x")),
+        };
+        let faults = Keys::new(&[good.clone(), bad, good], LIMITS).unwrap_err();
+        assert_eq!(
+            faults,
+            [
+                KeyFault::Name { index: 1 },
+                KeyFault::NoScope { index: 1 },
+                KeyFault::Prefix { index: 1 },
+                KeyFault::Hash { index: 1 },
+                KeyFault::Twice { index: 2 },
+            ]
+        );
+    }
+}

@@ -100,6 +100,13 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], first: &serde_json::Error) -> Prob
     };
     let mut problem = Problem::new(Code::Malformed);
     let mut found = 0;
+    let of_nothing = T::deserialize(Value::Object(Map::new())).err().map(|error| harmless(&error.to_string()));
+    if let Some(Why::Missing(name)) =
+        of_nothing.filter(|why| matches!(why, Why::Missing(name) if !members.contains_key(name)))
+    {
+        problem = problem.fault(format!("#/{name}"), "this member is needed");
+        found += 1;
+    }
     for (name, value) in members {
         let alone = Value::Object(Map::from_iter([(name.clone(), value)]));
         if let Err(error) = serde_path_to_error::deserialize::<_, T>(alone) {
@@ -119,7 +126,6 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], first: &serde_json::Error) -> Prob
         }
     }
     match harmless(&first.to_string()) {
-        Why::Missing(name) if found < MAX_FAULTS => problem.fault(format!("#/{name}"), "this member is needed"),
         Why::Twice(name) => problem.fault(format!("#/{name}"), "this member is there twice"),
         why @ (Why::Unknown | Why::Missing(_) | Why::Expected(_) | Why::Other) if found == 0 => {
             problem.detail(why.to_string())
@@ -170,7 +176,9 @@ fn harmless(message: &str) -> Why {
     } else if let Some(rest) = message.strip_prefix("duplicate field `") {
         Why::Twice(quoted(rest))
     } else if let Some((_, expected)) = message.rsplit_once(", expected ") {
-        Why::Expected(expected.split(" at line ").next().unwrap_or_default().to_owned())
+        let expected = expected.split(" at line ").next().unwrap_or_default();
+        let is_integer = expected.starts_with(['u', 'i']) && expected.ends_with(|c: char| c.is_ascii_digit());
+        Why::Expected(String::from(if is_integer { "a whole number within its limits" } else { expected }))
     } else {
         Why::Other
     }
@@ -185,5 +193,115 @@ impl std::fmt::Display for Why {
             Self::Expected(expected) => write!(f, "expected {expected}"),
             Self::Other => f.write_str("this value cannot be read"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+    use crate::gateway::CreateRequest;
+
+    fn headers(media_type: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(media_type))])
+    }
+
+    async fn create(body: &str) -> Result<CreateRequest, Problem> {
+        let read = json(&headers("application/json"), Body::from(body.to_owned())).await;
+        read.map(|(request, _)| request)
+    }
+
+    async fn told(body: &str) -> String {
+        let problem = create(body).await.map(|_| ()).unwrap_err();
+        let faults: Vec<_> =
+            problem.errors().iter().map(|fault| format!("{} {}", fault.pointer, fault.detail)).collect();
+        if faults.is_empty() { format!("{problem:?}") } else { faults.join("\n") }
+    }
+
+    #[tokio::test]
+    async fn every_fault_is_told_by_its_place() {
+        for (body, expected) in [
+            (
+                r#"{"too": "+81312345678", "mode": "shout", "alternates": [{"to": 5}, {"nr": "1"}], "expires_in": "5m"}"#,
+                "#/to this member is needed\n#/alternates/0/to expected a string\n\
+                 #/expires_in expected a whole number within its limits\n\
+                 #/mode expected one of `confirm`, `match`, `speak`\n#/too this member is not known here",
+            ),
+            (r#"{"to": "1", "alternates": [{"country": "JP"}]}"#, "#/alternates/0/to this member is needed"),
+            (r#"{"to": "1", "to": "2"}"#, "#/to this member is there twice"),
+            (r#"{"to": "1", "a/b~c": 1}"#, "#/a~1b~0c this member is not known here"),
+            (r#"{"to": "1", "max_calls": -1}"#, "#/max_calls expected a whole number within its limits"),
+        ] {
+            assert_eq!(told(body).await, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn no_value_is_repeated() {
+        let secret = "+819012345678";
+        for body in [
+            format!(r#"{{"to": ["{secret}"]}}"#),
+            format!(r#"{{"to": "1", "mode": "{secret}"}}"#),
+            format!(r#"{{"to": "1", "expires_in": "a, expected {secret}"}}"#),
+            format!(r#"{{"to": "1", "metadata": "{secret}"}}"#),
+            format!(r#"{{"to": "1", "max_calls": {}}}"#, &secret[1..]),
+            format!(r#"{{"to": "{secret}""#),
+            format!(r#""{secret}""#),
+        ] {
+            let problem = create(&body).await.map(|_| ()).unwrap_err();
+            assert!(!format!("{problem:?}").contains(&secret[1..]), "{problem:?}");
+            assert_eq!(problem.code(), Code::Malformed);
+        }
+    }
+
+    #[tokio::test]
+    async fn nesting_and_number_of_faults_are_bounded() {
+        let deep = format!(r#"{{"to": "1", "x": {}1{}}}"#, "[".repeat(5000), "]".repeat(5000));
+        assert_eq!(create(&deep).await.map(|_| ()).unwrap_err().code(), Code::Malformed);
+        let many: Vec<String> = (0..200).map(|n| format!("\"m{n}\": 1")).collect();
+        let problem = create(&format!("{{{}}}", many.join(","))).await.map(|_| ()).unwrap_err();
+        assert_eq!(problem.errors().len(), MAX_FAULTS);
+    }
+
+    #[tokio::test]
+    async fn only_json_in_utf8_is_read() {
+        let body = || Body::from(r#"{"to": "1"}"#);
+        for good in ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\""] {
+            assert!(json::<CreateRequest>(&headers(good), body()).await.is_ok(), "{good}");
+        }
+        for bad in
+            ["text/plain", "application/jsonx", "application/json; charset=latin1", "application/x-www-form-urlencoded"]
+        {
+            let problem = json::<CreateRequest>(&headers(bad), body()).await.map(|_| ()).unwrap_err();
+            assert_eq!(problem.code(), Code::UnsupportedMediaType, "{bad}");
+        }
+        assert!(json::<CreateRequest>(&HeaderMap::new(), body()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_body_is_as_large_as_is_allowed_and_no_larger() {
+        let of = |bytes: usize| Body::from(vec![b' '; bytes]);
+        assert_eq!(read(of(100), 100).await.unwrap().len(), 100);
+        assert_eq!(read(of(101), 100).await.unwrap_err().code(), Code::TooLarge);
+        let streamed = |parts: usize| {
+            let part = || Ok::<_, std::convert::Infallible>(Bytes::from_static(&[b' '; 10]));
+            Body::from_stream(futures_util::stream::iter((0..parts).map(move |_| part())))
+        };
+        assert_eq!(read(streamed(10), 100).await.unwrap().len(), 100);
+        assert_eq!(read(streamed(11), 100).await.unwrap_err().code(), Code::TooLarge);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_says_nothing_is_no_body() {
+        for good in ["", "{}", " {} "] {
+            assert!(none(&headers("application/json"), Body::from(good)).await.is_ok(), "{good}");
+        }
+        assert!(none(&HeaderMap::new(), Body::empty()).await.is_ok());
+        assert_eq!(
+            none(&headers("application/json"), Body::from(r#"{"a": 1}"#)).await.unwrap_err().code(),
+            Code::Malformed
+        );
+        assert_eq!(none(&headers("text/plain"), Body::from("a")).await.unwrap_err().code(), Code::UnsupportedMediaType);
     }
 }

@@ -124,3 +124,38 @@ fn line(card: &mut String, text: &str) {
     }
     card.push_str("\r\n");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_card_are_escaped_and_folded() {
+        let mut card = String::new();
+        line(&mut card, &format!("FN:{}", escaped("A, B; C\\D\r\nEND:VCARD")));
+        assert_eq!(card, "FN:A\\, B\\; C\\\\DEND:VCARD\r\n");
+        let mut card = String::new();
+        line(&mut card, &format!("FN:{}", "電".repeat(60)));
+        assert!(card.lines().all(|line| line.len() <= MAX_LINE_BYTES));
+        assert_eq!(card.replace("\r\n ", ""), format!("FN:{}\r\n", "電".repeat(60)));
+    }
+
+    #[test]
+    fn a_card_is_given_to_those_who_ask_for_it() {
+        for (accept, card) in [
+            ("text/vcard", true),
+            ("TEXT/VCARD; charset=utf-8", true),
+            ("application/json", false),
+            ("*/*", false),
+            ("", false),
+            ("text/vcard;q=0.5, application/json", false),
+            ("application/json;q=0.5, text/vcard", true),
+            ("text/vcard;q=0", false),
+            ("text/html, text/*;q=0.9, */*;q=0.1", true),
+        ] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
+            assert_eq!(prefers_card(&headers), card, "{accept}");
+        }
+        assert!(!prefers_card(&HeaderMap::new()));
+    }
+}

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{StatusCode, Uri},
     response::Response,
 };
@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    App, Calls,
+    App, Calls, Named,
     docs::{self, Problems},
     json,
     problem::{self, Problem},
@@ -85,7 +85,7 @@ pub(super) async fn list(State(app): State<App>, Calls(caller): Calls, uri: Uri)
         Problems<{ docs::READ }>))]
 pub(super) async fn read(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Calls(caller): Calls,
     uri: Uri,
 ) -> Result<Response, Problem> {

@@ -64,3 +64,26 @@ impl Cors {
         headers.append(header::VARY, HeaderValue::from_static("origin"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_named_origins_may_read() {
+        let cors = Cors::new(&[String::from("https://enrol.example.com")]).unwrap();
+        let from = |origin: &'static str| HeaderMap::from_iter([(header::ORIGIN, HeaderValue::from_static(origin))]);
+        assert!(cors.allowed(&from("https://enrol.example.com")).is_some());
+        for other in ["https://enrol.example.com.evil.test", "http://enrol.example.com", "null", "*"] {
+            assert_eq!(cors.allowed(&from(other)), None, "{other}");
+        }
+        assert_eq!(Cors::default().allowed(&from("https://enrol.example.com")), None);
+    }
+
+    #[test]
+    fn what_is_no_origin_is_a_fault() {
+        for bad in ["*", "enrol.example.com", "https://enrol.example.com/", "https://enrol.example.com/a", "null"] {
+            assert_eq!(Cors::new(&[String::from(bad)]).unwrap_err(), bad);
+        }
+    }
+}

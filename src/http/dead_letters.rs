@@ -1,7 +1,7 @@
 //! Owns the requests about results that could not be delivered: operators see them, and have them delivered again.
 
 use axum::{
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::{StatusCode, Uri},
     response::{IntoResponse, Response},
 };
@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    Admin, App, body,
+    Admin, App, Named, body,
     docs::{self, Problems},
     json,
     problem::{self, Problem},
@@ -76,7 +76,7 @@ pub(super) async fn list(State(app): State<App>, _admin: Admin, uri: Uri) -> Res
     responses((status = 204, description = "It will be delivered again."), Problems<{ docs::READ }>))]
 pub(super) async fn revive(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     _admin: Admin,
     request: Request,
 ) -> Result<Response, Problem> {

@@ -29,14 +29,30 @@ use super::{
     problem::{self, Code, MEDIA_TYPE, Problem},
 };
 
-/// How long a request may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// How much is worked on at once, and how long it may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// Most requests of clients at once, and as many of carriers.
+    pub(super) concurrent: usize,
+    /// How long a request may take.
+    pub(super) request: Duration,
+    /// How long a request may take whose answer is held until something changes.
+    pub(super) held: Duration,
+    /// How long a request may wait for its turn when all are taken.
+    pub(super) queued: Duration,
+}
 
-/// How long a request may take whose answer is held until something changes.
-const HELD_TIMEOUT: Duration = Duration::from_secs(75);
-
-/// How long a request may wait for its turn when all are taken.
-const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+impl Bounds {
+    /// The usual times, and so many requests.
+    pub(super) const fn new(concurrent: usize) -> Self {
+        Self {
+            concurrent,
+            request: Duration::from_secs(15),
+            held: Duration::from_secs(75),
+            queued: Duration::from_secs(5),
+        }
+    }
+}
 
 /// How many requests may wait for their turn, for each that is being worked on.
 const QUEUED_PER_RUNNING: usize = 4;
@@ -57,6 +73,7 @@ pub struct Edge {
     routes: matchit::Router<Known>,
     other: Known,
     cors: Cors,
+    bounds: Bounds,
     /// Requests of clients and of carriers are counted apart: a flood of the one does not keep out the other.
     clients: Admission,
     carriers: Admission,
@@ -121,9 +138,8 @@ impl Known {
 }
 
 impl Edge {
-    /// Puts everything in front of `router`, whose routes are `templates`. At most `concurrent` requests of clients, and
-    /// as many of carriers, are worked on at once. `instance` begins the ids of requests. Measurements go to the
-    /// recorder of `metrics` that is installed when the first request comes.
+    /// Puts everything in front of `router`, whose routes are `templates`. `instance` begins the ids of requests.
+    /// Measurements go to the recorder of `metrics` that is installed when the first request comes.
     ///
     /// # Errors
     /// Two of the templates contradict each other.
@@ -131,7 +147,7 @@ impl Edge {
         router: Router,
         templates: impl IntoIterator<Item = &'a str>,
         cors: Cors,
-        concurrent: usize,
+        bounds: Bounds,
         instance: u64,
     ) -> Result<Self, matchit::InsertError> {
         let mut routes = matchit::Router::new();
@@ -143,8 +159,9 @@ impl Edge {
             routes,
             other: Known::new("other"),
             cors,
-            clients: Admission::new(concurrent),
-            carriers: Admission::new(concurrent),
+            bounds,
+            clients: Admission::new(bounds),
+            carriers: Admission::new(bounds),
             instance,
             requests: AtomicU64::new(0),
         })
@@ -176,7 +193,7 @@ impl Edge {
     /// The answer in time, whatever happens to whoever makes it.
     async fn bounded(&self, known: &Known, request: Request<Body>) -> Response {
         let held = known.is_held(&request);
-        let limit = if held { HELD_TIMEOUT } else { REQUEST_TIMEOUT };
+        let limit = if held { self.bounds.held } else { self.bounds.request };
         match timeout(limit, AssertUnwindSafe(self.answer(known, held, request)).catch_unwind()).await {
             Ok(Ok(response)) => response,
             // What the panic says stays unread: it may hold what must not be logged.
@@ -186,7 +203,7 @@ impl Edge {
     }
 
     async fn answer(&self, known: &Known, held: bool, request: Request<Body>) -> Response {
-        if let Err(problem) = well_formed(&request) {
+        if let Err(problem) = well_formed(known, &request) {
             return problem.into_response();
         }
         let admission = match known.kind {
@@ -222,12 +239,13 @@ impl Edge {
 }
 
 /// Refuses what no honest client sends and what reads differently to different parsers.
-fn well_formed(request: &Request<Body>) -> Result<(), Problem> {
+fn well_formed(known: &Known, request: &Request<Body>) -> Result<(), Problem> {
     let headers = request.headers();
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let (Some(_), None) = (hosts.next(), hosts.next()) else {
+    let hosts = headers.get_all(header::HOST).iter().count();
+    // Load balancers look whether we live with HTTP/1.0, which knows no Host.
+    if hosts > 1 || hosts == 0 && known.kind != Kind::Probe {
         return Err(problem::malformed("one Host header is needed"));
-    };
+    }
     if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
         return Err(two_lengths());
     }
@@ -309,14 +327,16 @@ struct Admission {
     running: Semaphore,
     queued: AtomicUsize,
     most_queued: usize,
+    longest: Duration,
 }
 
 impl Admission {
-    fn new(concurrent: usize) -> Self {
+    fn new(bounds: Bounds) -> Self {
         Self {
-            running: Semaphore::new(concurrent),
+            running: Semaphore::new(bounds.concurrent),
             queued: AtomicUsize::new(0),
-            most_queued: concurrent.saturating_mul(QUEUED_PER_RUNNING),
+            most_queued: bounds.concurrent.saturating_mul(QUEUED_PER_RUNNING),
+            longest: bounds.queued,
         }
     }
 
@@ -326,7 +346,7 @@ impl Admission {
             return Some(turn);
         }
         let _place = Place::take(&self.queued, self.most_queued)?;
-        timeout(QUEUE_TIMEOUT, self.running.acquire()).await.ok()?.ok()
+        timeout(self.longest, self.running.acquire()).await.ok()?.ok()
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
 use axum::{
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     response::{
         IntoResponse, Response, Sse,
@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    App,
+    App, Named,
     docs::{self, Problems},
     problem::{self, Problem},
     query::Parameters,
@@ -56,11 +56,7 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
             example = "id: 3\nevent: call.ringing\ndata: {\"seq\":3,\"type\":\"call.ringing\",\"status\":\"pending\",\"stage\":\"ringing\"}\n\n"),
         (status = 204, description = "Nothing happened since, and nothing more will."),
         Problems<{ docs::READ }>))]
-pub(super) async fn stream(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Result<Response, Problem> {
+pub(super) async fn stream(State(app): State<App>, Named(id): Named, request: Request) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let reader = Reader::of(&app, &id, &parts)?;
     let mut parameters = Parameters::of(&parts.uri);

@@ -22,12 +22,15 @@ mod verifications;
 mod webhooks;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
     body::Body,
-    extract::FromRequestParts,
+    extract::{FromRequestParts, Path},
     http::{HeaderValue, StatusCode, header, request},
     response::{IntoResponse, Response},
 };
@@ -39,6 +42,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use auth::{ApiKey, ApiKeyConfig, Caller, KeyFault, Keys, MAX_KEYS, MAX_NAME_BYTES, Scope, Tenant, TenantLimits};
 pub use docs::openapi_json;
+use edge::Bounds;
 pub use edge::Edge;
 use problem::Problem;
 
@@ -221,7 +225,7 @@ pub fn edge(setup: Setup<'_>) -> Result<Edge, SetupFault> {
         templates.extend(paths);
     }
     let router = router.merge(pages).fallback(|| async { problem::not_found() });
-    Edge::new(router, templates.iter().map(String::as_str), cors, config.max_requests, instance)
+    Edge::new(router, templates.iter().map(String::as_str), cors, Bounds::new(config.max_requests), instance)
         .map_err(|error| SetupFault::Routes(error.to_string()))
 }
 
@@ -233,7 +237,7 @@ pub fn metrics_edge(scrape: Scrape, instance: u64) -> Result<Edge, SetupFault> {
     let router = Router::new()
         .route("/metrics", axum::routing::get(move || std::future::ready(health::exposition(&scrape))))
         .fallback(|| async { problem::not_found() });
-    Edge::new(router, ["/metrics"], cors::Cors::default(), METRICS_CONCURRENT, instance)
+    Edge::new(router, ["/metrics"], cors::Cors::default(), Bounds::new(METRICS_CONCURRENT), instance)
         .map_err(|error| SetupFault::Routes(error.to_string()))
 }
 
@@ -282,6 +286,18 @@ impl FromRequestParts<App> for Admin {
 
     async fn from_request_parts(parts: &mut request::Parts, app: &App) -> Result<Self, Problem> {
         app.keys.caller(&parts.headers)?.require(Scope::Admin).map(|_| Self)
+    }
+}
+
+/// The id that a path names, as text. What cannot be one answers as one that nobody has.
+struct Named(String);
+
+impl FromRequestParts<App> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut request::Parts, app: &App) -> Result<Self, Problem> {
+        let Path(id) = Path::from_request_parts(parts, app).await.map_err(|_| problem::not_found())?;
+        Ok(Self(id))
     }
 }
 

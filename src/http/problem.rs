@@ -245,6 +245,12 @@ impl Problem {
         self
     }
 
+    /// The faulty members.
+    #[must_use]
+    pub fn errors(&self) -> &[Fault] {
+        &self.0.document.errors
+    }
+
     /// The code.
     #[must_use]
     pub fn code(&self) -> Code {
@@ -346,5 +352,99 @@ impl IntoResponse for Problem {
             headers.insert(name, value);
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusals() -> Vec<Refusal> {
+        let at = || String::from("alternates[1].to");
+        let why = || String::from("why");
+        let id = VerificationId::new(crate::time::Timestamp::from_ms(1), [0; 16], crate::id::Partition::of(0));
+        vec![
+            Refusal::Malformed { member: at(), why: why() },
+            Refusal::OutOfRange { member: at(), why: why() },
+            Refusal::InvalidNumber { member: at(), why: why() },
+            Refusal::NotCallable { member: at(), why: why() },
+            Refusal::CannotCarry { member: at(), why: why() },
+            Refusal::CountryNotAllowed { member: at(), country: "JP".parse().unwrap() },
+            Refusal::NumberTypeNotAllowed { member: at(), number_type: String::from("premium") },
+            Refusal::AlreadyPending { id },
+            Refusal::NumberBusy { retry_after: 7 },
+            Refusal::IdempotencyInProgress,
+            Refusal::IdempotencyKeyReused,
+            Refusal::NotFound,
+            Refusal::NotPending,
+            Refusal::NotNow { retry_after: 7 },
+            Refusal::WrongMode,
+            Refusal::NoCallsLeft,
+            Refusal::TooMany { limit: "calls_per_number", retry_after: 7 },
+            Refusal::Overloaded,
+            Refusal::StoreAway,
+            Refusal::CarriersAway,
+            Refusal::Draining,
+        ]
+    }
+
+    #[test]
+    fn each_refusal_keeps_its_code_and_its_place() {
+        for refusal in refusals() {
+            let problem = Problem::from(refusal.clone());
+            assert_eq!(problem.code().as_str(), refusal.code());
+            let pointers: Vec<_> = problem.0.document.errors.iter().map(|fault| fault.pointer.as_str()).collect();
+            let expected = if refusal.member().is_some() { vec!["#/alternates/1/to"] } else { Vec::new() };
+            assert_eq!(pointers, expected, "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_repeated_says_when() {
+        for refusal in refusals() {
+            let response = Problem::from(refusal).into_response();
+            if [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&response.status()) {
+                assert!(response.headers().contains_key(header::RETRY_AFTER));
+            }
+            assert_eq!(response.headers()[header::CONTENT_TYPE], MEDIA_TYPE);
+        }
+    }
+
+    #[test]
+    fn codes_and_statuses_are_promised() {
+        let table: Vec<String> =
+            Code::ALL.iter().map(|code| format!("{} {}", code.status().as_u16(), code.as_str())).collect();
+        insta::assert_snapshot!(table.join("\n"), @"
+        400 malformed
+        401 unauthorized
+        403 scope
+        403 forbidden
+        403 country_not_allowed
+        403 number_type_not_allowed
+        404 not_found
+        405 method_not_allowed
+        408 body_timeout
+        409 already_pending
+        409 idempotency_in_progress
+        409 not_pending
+        409 not_now
+        409 wrong_mode
+        409 no_calls_left
+        413 too_large
+        415 unsupported_media_type
+        422 invalid_number
+        422 not_callable
+        422 idempotency_key_reused
+        422 out_of_range
+        422 cannot_carry
+        429 number_busy
+        429 too_many
+        500 internal
+        503 overloaded
+        503 timeout
+        503 store_away
+        503 carriers_away
+        503 draining
+        ");
     }
 }

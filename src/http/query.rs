@@ -62,3 +62,27 @@ impl<'a> Parameters<'a> {
         Err(self.faults.into_iter().take(MAX_FAULTS).fold(start, |problem, (name, why)| problem.fault(name, why)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(query: &'static str) -> Result<(Option<String>, Option<u32>), Vec<String>> {
+        let uri = Uri::from_static(query);
+        let mut parameters = Parameters::of(&uri);
+        let name = parameters.text("name").map(Cow::into_owned);
+        let wait = parameters.read("wait", "seconds");
+        parameters.end().map(|()| (name, wait)).map_err(|problem| {
+            problem.errors().iter().map(|fault| format!("{}: {}", fault.pointer, fault.detail)).collect()
+        })
+    }
+
+    #[test]
+    fn what_is_known_is_read_and_what_is_not_is_refused() {
+        assert_eq!(told("/x"), Ok((None, None)));
+        assert_eq!(told("/x?wait=5&name=a%20b%26"), Ok((Some(String::from("a b&")), Some(5))));
+        assert_eq!(told("/x?wait=soon"), Err(vec![String::from("wait: expected seconds")]));
+        assert_eq!(told("/x?wait=5&wait=6"), Err(vec![String::from("wait: this parameter is there twice")]));
+        assert_eq!(told("/x?nmae=1"), Err(vec![String::from("nmae: this parameter is not known here")]));
+    }
+}

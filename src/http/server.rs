@@ -26,34 +26,58 @@ use super::{
     wire::{Heads, Wire},
 };
 
-/// How long a connection may stay open without a request. Longer than the minute after which the usual proxies give a
-/// connection up: the side that closes first must not be ours, or a request gets lost between the two.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
 /// Most headers of a request.
 const MAX_HEADERS: usize = 64;
 
 /// Largest head of a request, in bytes.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
-/// How long requests that are being worked on may take after the stop.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
-
 /// How long to wait when no connection can be taken, as when all file descriptors are used.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How many connections there may be, and how slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most connections at once; more wait in the system's queue.
+    pub connections: usize,
+    /// How long a connection may stay open without a request. Longer than the minute after which the usual proxies give a
+    /// connection up: the side that closes first must not be ours, or a request gets lost between the two.
+    pub keep_alive: Duration,
+    /// How long the head of a request may take to arrive, from its first byte; for the first request of a connection, from
+    /// the connection on.
+    pub head: Duration,
+    /// How long a client may leave an answer untaken.
+    pub write: Duration,
+    /// How long requests that are being worked on may take after the stop.
+    pub drain: Duration,
+}
+
+impl Limits {
+    /// The usual times, and so many connections.
+    #[must_use]
+    pub const fn new(connections: usize) -> Self {
+        Self {
+            connections,
+            keep_alive: Duration::from_secs(75),
+            head: Duration::from_secs(10),
+            write: Duration::from_secs(30),
+            drain: Duration::from_secs(25),
+        }
+    }
+}
+
 /// Takes connections until `stop`, then ends in order: idle connections at once, requests that are being worked on
-/// within 25 s. Returns how many connections were cut off because they took longer.
-pub async fn serve(listener: TcpListener, edge: Arc<Edge>, most_connections: usize, stop: CancellationToken) -> usize {
-    let places = Arc::new(Semaphore::new(most_connections));
+/// within [`Limits::drain`]. Returns how many connections were cut off because they took longer.
+pub async fn serve(listener: TcpListener, edge: Arc<Edge>, limits: Limits, stop: CancellationToken) -> usize {
+    let places = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     while let Some((stream, place)) = next(&listener, &places, &stop).await {
-        connections.spawn(connection(stream, Arc::clone(&edge), stop.clone(), cut.clone(), place));
+        connections.spawn(connection(stream, Arc::clone(&edge), limits, stop.clone(), cut.clone(), place));
     }
     drop(listener);
     connections.close();
-    if timeout(DRAIN_TIMEOUT, connections.wait()).await.is_ok() {
+    if timeout(limits.drain, connections.wait()).await.is_ok() {
         return 0;
     }
     let left = connections.len();
@@ -101,18 +125,19 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 async fn connection(
     stream: TcpStream,
     edge: Arc<Edge>,
+    limits: Limits,
     stop: CancellationToken,
     cut: CancellationToken,
     _place: OwnedSemaphorePermit,
 ) {
     // Without it the end of an answer waits for the client's acknowledgement of its beginning.
     let _refused = stream.set_nodelay(true);
-    let heads = Heads::default();
-    let wire = Wire::new(stream, heads.clone());
+    let heads = Heads::new(limits.head);
+    let wire = Wire::new(stream, heads.clone(), limits.write);
     let service = service_fn(move |request| answer(Arc::clone(&edge), heads.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(KEEP_ALIVE)
+        .header_read_timeout(limits.keep_alive)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(wire), service);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use axum::{
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request},
     response::Response,
 };
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::{
-    App, Verify,
+    App, Named, Verify,
     auth::{self, Scope},
     body,
     docs::{self, Problems},
@@ -128,11 +128,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         ("access_token" = Option<String>, Query, description = "A view token, where the header cannot be set. Never an API key.")),
     responses((status = 200, body = VerificationDocument, description = "The verification as it stands."),
         Problems<{ docs::READ }>))]
-pub(super) async fn read(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Result<Response, Problem> {
+pub(super) async fn read(State(app): State<App>, Named(id): Named, request: Request) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let reader = Reader::of(&app, &id, &parts)?;
     let mut parameters = Parameters::of(&parts.uri);
@@ -261,7 +257,7 @@ pub(super) async fn list(State(app): State<App>, Verify(caller): Verify, uri: Ur
         Problems<{ docs::CHANGE }>))]
 pub(super) async fn cancel(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Verify(caller): Verify,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -278,7 +274,7 @@ pub(super) async fn cancel(
         Problems<{ docs::CHANGE }>))]
 pub(super) async fn redial(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Verify(caller): Verify,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -295,7 +291,7 @@ pub(super) async fn redial(
         Problems<{ docs::CHECK }>))]
 pub(super) async fn check(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Verify(caller): Verify,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -316,7 +312,7 @@ pub(super) async fn check(
     responses((status = 200, body = ViewToken, description = "The token."), Problems<{ docs::READ }>))]
 pub(super) async fn view_token(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Verify(caller): Verify,
     request: Request,
 ) -> Result<Response, Problem> {

@@ -81,3 +81,27 @@ fn addressed(path: &str) -> Option<(&str, &str, Endpoint)> {
 fn forbidden() -> Problem {
     Problem::new(Code::Forbidden)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_three_urls_of_a_call_are_known() {
+        assert_eq!(addressed("/webhooks/main/T0K/flow"), Some(("main", "T0K", Endpoint::Flow)));
+        assert_eq!(addressed("/webhooks/main/T0K/status"), Some(("main", "T0K", Endpoint::Status)));
+        assert_eq!(addressed("/webhooks/main/T0K/keys/12"), Some(("main", "T0K", Endpoint::Keys { turn: 12 })));
+        for other in [
+            "/webhooks/main/T0K/keys/",
+            "/webhooks/main/T0K/keys/-1",
+            "/webhooks/main/T0K/keys/99999999999",
+            "/webhooks/main/T0K/keys/1/2",
+            "/webhooks/main/T0K/flow/1",
+            "/webhooks/main/T0K",
+            "/webhooks/main",
+            "/other/main/T0K/flow",
+        ] {
+            assert_eq!(addressed(other), None, "{other}");
+        }
+    }
+}

@@ -15,24 +15,18 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-/// How long the head of a request may take to arrive, from its first byte; for the first request of a connection, from
-/// the connection on.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a client may leave an answer untaken.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// How much of what was received since the last request is kept, in bytes: as much as a head may have.
 const MAX_KEPT_BYTES: usize = 16 * 1024;
 
 /// What the connection is in the middle of; shared by the wire and by those who answer.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Heads(Arc<Mutex<Reading>>);
 
 #[derive(Debug)]
 struct Reading {
     at: At,
     received: Vec<u8>,
+    head_timeout: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -45,13 +39,13 @@ enum At {
     Request,
 }
 
-impl Default for Reading {
-    fn default() -> Self {
-        Self { at: At::Head(Instant::now() + HEAD_TIMEOUT), received: Vec::new() }
-    }
-}
-
 impl Heads {
+    /// Of a new connection: its first head has `head_timeout` from now on.
+    pub(super) fn new(head_timeout: Duration) -> Self {
+        let at = At::Head(Instant::now() + head_timeout);
+        Self(Arc::new(Mutex::new(Reading { at, received: Vec::new(), head_timeout })))
+    }
+
     /// A head has been read. Whether its length is told in one way only: of a request in chunks the whole head must have
     /// been seen here, and hold no other length.
     pub(super) fn request_began(&self, chunked: bool) -> bool {
@@ -76,7 +70,7 @@ impl Heads {
         let mut reading = self.lock();
         match reading.at {
             At::Request => return,
-            At::Idle => reading.at = At::Head(Instant::now() + HEAD_TIMEOUT),
+            At::Idle => reading.at = At::Head(Instant::now() + reading.head_timeout),
             At::Head(_) => {}
         }
         let room = MAX_KEPT_BYTES.saturating_sub(reading.received.len());
@@ -106,11 +100,12 @@ pub(super) struct Wire {
     heads: Heads,
     head_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
+    write_timeout: Duration,
 }
 
 impl Wire {
-    pub(super) const fn new(stream: TcpStream, heads: Heads) -> Self {
-        Self { stream, heads, head_timer: None, write_timer: None }
+    pub(super) const fn new(stream: TcpStream, heads: Heads, write_timeout: Duration) -> Self {
+        Self { stream, heads, head_timer: None, write_timer: None, write_timeout }
     }
 
     /// Ends what takes too long: polls the timer that belongs to something that is not ready.
@@ -130,7 +125,7 @@ impl Wire {
             return written;
         }
         let deadline =
-            self.write_timer.as_ref().map_or_else(|| Instant::now() + WRITE_TIMEOUT, |timer| timer.deadline());
+            self.write_timer.as_ref().map_or_else(|| Instant::now() + self.write_timeout, |timer| timer.deadline());
         Self::overdue(&mut self.write_timer, deadline, cx).map(Err)
     }
 }
