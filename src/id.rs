@@ -79,6 +79,12 @@ impl NumberHash {
         Self(bytes)
     }
 
+    /// The raw bytes, for keys and indexes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// Where verifications of this number are kept.
     #[must_use]
     pub const fn partition(self) -> Partition {
@@ -98,8 +104,8 @@ impl fmt::Debug for NumberHash {
     }
 }
 
-/// Bytes of an identifier: 6 of time, 16 random, the last 4 bits of which are the partition.
-const ID_BYTES: usize = 22;
+/// Bytes of an identifier of a verification: 6 of time, 16 random, the last 4 bits of which are the partition.
+pub const ID_BYTES: usize = 22;
 
 /// Names one verification: `ver_` and 36 characters, sortable by the time of creation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -118,6 +124,19 @@ impl VerificationId {
             *last = (*last & 0xf0) | partition.index();
         }
         Self(bytes)
+    }
+
+    /// The id of these raw bytes, as [`VerificationId::as_bytes`] gave them.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; ID_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// When it was made, by the clock of who made it.
+    #[must_use]
+    pub fn made_at(&self) -> crate::time::Timestamp {
+        let ms = self.0.iter().take(6).fold(0, |ms, byte| (ms << 8) | u64::from(*byte));
+        crate::time::Timestamp::from_ms(ms)
     }
 
     /// Where in the store it lives.
@@ -309,6 +328,8 @@ mod tests {
         assert_eq!(verification.to_string().len(), 40);
         assert_eq!(verification.to_string().parse(), Ok(verification));
         assert_eq!(verification.partition(), Partition::of(5));
+        assert_eq!(verification.made_at(), Timestamp::from_ms(1_795_000_000_000));
+        assert_eq!(verification.as_bytes().try_into().map(VerificationId::from_bytes), Ok(verification));
         let call = CallId { verification, index: 1 };
         assert!(call.to_string().ends_with("_2"));
         assert_eq!(call.to_string().parse(), Ok(call));

@@ -102,6 +102,41 @@ impl Clock for SystemClock {
     }
 }
 
+/// Durations in settings: text as in `30s`, `5m`, `1h 30m`, `30d`, where a day is 24 hours. For use with
+/// `#[serde(with = "crate::time::duration")]`.
+pub mod duration {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    /// Reads such text.
+    ///
+    /// # Errors
+    /// What is wrong with it, and how to write it.
+    pub fn parse(text: &str) -> Result<Duration, String> {
+        let wrong = || format!("`{text}` is no duration; write a number and a unit, as in 30s, 5m, 1h or 30d");
+        let span: jiff::Span = text.parse().map_err(|_| wrong())?;
+        let signed = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+        signed.try_into().map_err(|_| wrong())
+    }
+
+    /// Deserializes from such text.
+    ///
+    /// # Errors
+    /// As [`parse`].
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+
+    /// Serializes as whole milliseconds with a unit, which reads back.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}ms", duration.as_millis()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,5 +156,15 @@ mod tests {
         assert_eq!(Timestamp::from_ms(5).minus(Duration::from_secs(1)), Timestamp::from_ms(0));
         assert_eq!(Timestamp::from_ms(5).since(end), Duration::ZERO);
         assert_eq!(end.to_string(), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn durations_in_settings() {
+        assert_eq!(duration::parse("300s"), Ok(Duration::from_secs(300)));
+        assert_eq!(duration::parse("30d"), Ok(Duration::from_hours(24 * 30)));
+        assert_eq!(duration::parse("1500ms"), Ok(Duration::from_millis(1500)));
+        for bad in ["", "30", "soon", "-5s", "1 month"] {
+            assert!(duration::parse(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -3,15 +3,40 @@
 //!
 //! Every store here passes the same conformance suite (`tests/it/stores.rs`).
 
-use std::{future::Future, pin::Pin, time::Duration};
+mod change;
+mod codec;
+mod config;
+pub mod embedded;
+mod listing;
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
     id::{CallId, EffectId, NumberHash, VerificationId},
     outcome::{Reason, Status},
     phone::CountryCode,
-    time::Timestamp,
+    time::{Clock, SystemClock, Timestamp},
     verification::{CallRecord, Verification},
 };
+
+pub use config::{Config, Place, Servers, Topology};
+
+/// Opens the store that the configuration names. Its clock is the wall clock, that of Redis for Redis.
+///
+/// # Errors
+/// [`StoreError::Setup`] when the settings, or those of the server, do not let us work, with what to do about it;
+/// [`StoreError::Away`] or [`StoreError::Timeout`] when it cannot be reached.
+pub async fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    match config.place()? {
+        Place::Memory => Ok(Arc::new(embedded::Embedded::in_memory(clock, config.retention))),
+        Place::Embedded(dir) => Ok(Arc::new(embedded::Embedded::on_disk(&dir, clock, config.retention)?)),
+        Place::Redis(_) => Err(StoreError::Setup(String::from("Redis is not built in"))),
+    }
+}
+
+/// Changes that are kept for a listener that does not keep up, before it is told that it lags.
+const CHANGES_KEPT: usize = 4_096;
 
 /// A future of a store: async methods cannot be called on `dyn Store`.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

@@ -1,0 +1,137 @@
+//! Owns the listings of the embedded store: bounded scans of its indexes, newest first. It changes nothing.
+
+use std::ops::ControlFlow;
+
+use super::{
+    super::{
+        CallQuery, DeadLetter, ListQuery, Page, StoreError, codec,
+        listing::{CallPlace, ITEMS_PER_PAGE, SCAN_PER_PAGE, short_time},
+    },
+    keys, ops,
+    table::Read,
+    values::{Buried, Log},
+};
+use crate::{
+    id::{CallId, ID_BYTES, VerificationId},
+    time::Timestamp,
+    verification::{CallRecord, Verification},
+};
+
+pub(super) fn list(table: &dyn Read, now: Timestamp, query: &ListQuery) -> Result<Page<Verification>, StoreError> {
+    let from = match &query.reference {
+        Some(reference) => keys::reference(&query.client, reference),
+        None => keys::client(&query.client),
+    };
+    let to = match query.before {
+        Some(before) => [from.as_slice(), before.as_bytes()].concat(),
+        None => keys::end_of(from.clone()),
+    };
+    let mut scan = Scan::new(query.limit);
+    scan.down(table, &from, &to, |key| {
+        let id = key.get(from.len()..).and_then(|id| <[u8; ID_BYTES]>::try_from(id).ok());
+        let Some(id) = id.map(VerificationId::from_bytes) else { return Ok(None) };
+        let Some(stored) = ops::stored(table, id, now)? else { return Ok(None) };
+        codec::decode::<Verification>(&stored.value)
+            .map(|value| Some(value).filter(|value| query.status.is_none_or(|status| status == value.status)))
+    })?;
+    let next = scan.last_key().and_then(|key| key.get(from.len()..)?.try_into().ok());
+    Ok(Page { items: scan.items, next: next.map(|id| VerificationId::from_bytes(id).to_string()) })
+}
+
+pub(super) fn calls(table: &dyn Read, now: Timestamp, query: &CallQuery) -> Result<Page<CallRecord>, StoreError> {
+    let prefix = match query.number {
+        Some(number) => keys::key(keys::NUMBER, &[number.as_bytes()]),
+        None => vec![keys::LOG],
+    };
+    let from = match query.since {
+        Some(since) => [prefix.as_slice(), &short_time(since)].concat(),
+        None => prefix.clone(),
+    };
+    let mut to = match query.until {
+        Some(until) => [prefix.as_slice(), &short_time(until)].concat(),
+        None => keys::end_of(prefix.clone()),
+    };
+    if let Some(before) = &query.before {
+        let Some(place) = CallPlace::parse(before) else { return Ok(Page { items: Vec::new(), next: None }) };
+        to = to.min([prefix.as_slice(), place.as_bytes()].concat());
+    }
+    let mut scan = Scan::new(query.limit);
+    scan.down(table, &from, &to, |key| {
+        let place = key.get(prefix.len()..).and_then(CallPlace::from_bytes);
+        let Some(place) = place else { return Ok(None) };
+        record(table, now, place).map(|record| record.filter(|record| query.admits(record)))
+    })?;
+    let next = scan.last_key().and_then(|key| CallPlace::from_bytes(key.get(prefix.len()..)?));
+    Ok(Page { items: scan.items, next: next.map(CallPlace::to_text) })
+}
+
+pub(super) fn call(table: &dyn Read, now: Timestamp, id: CallId) -> Result<Option<CallRecord>, StoreError> {
+    match table.get(&keys::call(id))?.and_then(|bytes| CallPlace::from_bytes(&bytes)) {
+        Some(place) => record(table, now, place),
+        None => Ok(None),
+    }
+}
+
+pub(super) fn dead_letters(table: &dyn Read, now: Timestamp, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+    let mut scan = Scan::new(limit);
+    scan.down(table, &[keys::DEAD_AT], &[keys::DEAD_AT + 1], |key| {
+        let Some(id) = keys::split_time(key).and_then(|(_, id)| keys::effect_of(id)) else { return Ok(None) };
+        let buried = ops::read(table, &keys::dead(id), |buried: &Buried| buried.expires_at > now)?;
+        Ok(buried.map(|buried| buried.letter(id)))
+    })?;
+    Ok(scan.items)
+}
+
+fn record(table: &dyn Read, now: Timestamp, place: CallPlace) -> Result<Option<CallRecord>, StoreError> {
+    match ops::read(table, &keys::log(place), |log: &Log| log.expires_at > now)? {
+        Some(log) => codec::decode(&log.value).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// A scan from newest to oldest that stops at the limit of items or of entries looked at.
+struct Scan<T> {
+    items: Vec<T>,
+    limit: usize,
+    last: Vec<u8>,
+    more: bool,
+}
+
+impl<T> Scan<T> {
+    fn new(limit: usize) -> Self {
+        Self { items: Vec::new(), limit: limit.min(ITEMS_PER_PAGE), last: Vec::new(), more: false }
+    }
+
+    fn down(
+        &mut self,
+        table: &dyn Read,
+        from: &[u8],
+        to: &[u8],
+        mut item: impl FnMut(&[u8]) -> Result<Option<T>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let (mut seen, mut fault) = (0_usize, None);
+        table.down(from, to, &mut |key, _| {
+            if self.items.len() >= self.limit || seen >= SCAN_PER_PAGE {
+                self.more = true;
+                return ControlFlow::Break(());
+            }
+            seen += 1;
+            self.last.clear();
+            self.last.extend_from_slice(key);
+            match item(key) {
+                Ok(found) => self.items.extend(found),
+                Err(error) => {
+                    fault = Some(error);
+                    return ControlFlow::Break(());
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+        fault.map_or(Ok(()), Err)
+    }
+
+    /// The last key looked at, if there are more behind it.
+    fn last_key(&self) -> Option<&[u8]> {
+        Some(self.last.as_slice()).filter(|key| self.more && !key.is_empty())
+    }
+}

@@ -1,0 +1,84 @@
+//! Owns what listings of all stores have in common: which call records a query asks for, and the places where pages
+//! begin. It reads nothing itself.
+
+use data_encoding::BASE32HEX_NOPAD;
+
+use super::CallQuery;
+use crate::{
+    id::{CallId, ID_BYTES, VerificationId},
+    time::Timestamp,
+    verification::CallRecord,
+};
+
+/// Most entries that one page of a listing looks at before it is handed out shorter, with a place to go on from.
+pub(super) const SCAN_PER_PAGE: usize = 4_000;
+
+/// Most items of one page, whatever is asked for.
+pub(super) const ITEMS_PER_PAGE: usize = 1_000;
+
+/// Bytes of a [`CallPlace`]: 6 of time, those of the verification, 1 of the call.
+pub(super) const PLACE_BYTES: usize = 6 + ID_BYTES + 1;
+
+/// Where a call record stands in the call log: by the end of the call, then by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct CallPlace([u8; PLACE_BYTES]);
+
+impl CallPlace {
+    /// The place of a record.
+    pub(super) fn of(ended_at: Timestamp, id: CallId) -> Self {
+        let mut bytes = [0; PLACE_BYTES];
+        let parts =
+            short_time(ended_at).into_iter().chain(id.verification.as_bytes().iter().copied()).chain([id.index]);
+        bytes.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
+        Self(bytes)
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    pub(super) const fn as_bytes(&self) -> &[u8; PLACE_BYTES] {
+        &self.0
+    }
+
+    /// The call at this place.
+    pub(super) fn call(&self) -> Option<CallId> {
+        let (id, index) = self.0.get(6..)?.split_at_checked(ID_BYTES)?;
+        Some(CallId { verification: VerificationId::from_bytes(id.try_into().ok()?), index: *index.first()? })
+    }
+
+    pub(super) fn to_text(self) -> String {
+        BASE32HEX_NOPAD.encode(&self.0)
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        Self::from_bytes(&BASE32HEX_NOPAD.decode(text.as_bytes()).ok()?)
+    }
+}
+
+/// The low 6 bytes of a time, which last until the year 10889, so that the bytes sort as the times do.
+pub(super) fn short_time(at: Timestamp) -> [u8; 6] {
+    let [_, _, rest @ ..] = at.as_ms().to_be_bytes();
+    rest
+}
+
+impl CallQuery {
+    /// Whether `text` is a place as [`super::Page::next`] of a listing of calls gives it.
+    #[must_use]
+    pub fn is_place(text: &str) -> bool {
+        CallPlace::parse(text).is_some()
+    }
+
+    /// Whether the query asks for this record, apart from [`CallQuery::before`].
+    #[must_use]
+    pub fn admits(&self, record: &CallRecord) -> bool {
+        self.client.as_ref().is_none_or(|client| record.client == *client)
+            && self.since.is_none_or(|since| record.ended_at >= since)
+            && self.until.is_none_or(|until| record.ended_at < until)
+            && self.number.is_none_or(|number| record.number_hash == number)
+            && self.status.is_none_or(|status| record.status == status)
+            && self.reason.is_none_or(|reason| record.reason == Some(reason))
+            && self.carrier.as_ref().is_none_or(|carrier| record.carrier == *carrier)
+            && self.country.is_none_or(|country| record.country == country)
+    }
+}
