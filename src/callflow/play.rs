@@ -89,6 +89,15 @@ impl CallFlow {
         }
     }
 
+    /// Whether a key has an answer of its own at a position.
+    #[must_use]
+    pub fn expects(&self, at: &Position, key: Digit) -> bool {
+        match self.stop(at) {
+            Stop::Gather { question, .. } => question.answer(Trigger::Key(key)).is_some(),
+            Stop::End => false,
+        }
+    }
+
     /// Where the call goes after something was heard, and what that says about the verification. Total: where nothing
     /// is listened for, nothing changes.
     #[must_use]

@@ -3,9 +3,14 @@
 //! [`Verification::deadline`] says when to look again. The shell commits the value with its effects, and only then
 //! lets the effects reach the world.
 
+mod course;
+mod entry;
 mod record;
+mod signal;
 mod state;
 mod step;
+#[cfg(test)]
+mod tests;
 
 use crate::{dtmf::Digits, id::CallToken, phone::E164};
 

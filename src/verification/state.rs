@@ -236,9 +236,18 @@ pub struct Call {
     /// In mode `speak`: the code was spoken.
     #[n(18)]
     pub told: bool,
-    /// Its record was handed to the call log.
+    /// Its record was handed to the call log: nothing more can come of it.
     #[n(19)]
     pub recorded: bool,
+    /// When it was last offered to the dispatchers, or taken by one.
+    #[n(20)]
+    pub offered_at: Timestamp,
+    /// When the flow said its last words: from then on it only has to end.
+    #[n(21)]
+    pub goodbye_at: Option<Timestamp>,
+    /// The carrier that refused it thinks that another one may do better.
+    #[n(22)]
+    pub try_next_route: bool,
 }
 
 /// How far a call has come.

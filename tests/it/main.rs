@@ -12,4 +12,5 @@
 )]
 
 mod deploy;
+mod simulation;
 mod tidy;
