@@ -329,7 +329,7 @@ mod tests {
         assert_eq!(verification.to_string().parse(), Ok(verification));
         assert_eq!(verification.partition(), Partition::of(5));
         assert_eq!(verification.made_at(), Timestamp::from_ms(1_795_000_000_000));
-        assert_eq!(verification.as_bytes().try_into().map(VerificationId::from_bytes), Ok(verification));
+        assert_eq!(verification.as_bytes().try_into().map(VerificationId::from_bytes).ok(), Some(verification));
         let call = CallId { verification, index: 1 };
         assert!(call.to_string().ends_with("_2"));
         assert_eq!(call.to_string().parse(), Ok(call));
