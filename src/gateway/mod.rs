@@ -1,32 +1,66 @@
 //! Owns the shell round the core: what a client asks for and what a carrier says is loaded, stepped, committed, and
 //! only then let out into the world. It decides nothing about a verification, and knows neither HTTP statuses nor the
 //! dialect of any carrier.
+//!
+//! Where to read on: `change` is the one way in which a verification changes; `create`, `client` and `webhook` are the
+//! ways in; `dispatch`, `outbox` and `sweep` are the ways out.
 
+mod addresses;
+mod admit;
+mod change;
+mod client;
+mod create;
+mod dispatch;
 mod document;
+mod entropy;
+mod health;
+mod keys;
+mod log;
+mod outbox;
 mod refusal;
+mod report;
 mod request;
+mod route;
+mod settings;
+mod sign;
+mod sweep;
+mod tasks;
 mod watch;
+mod webhook;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
+use quick_cache::sync::Cache;
+use tracing::{error, info, warn};
+
+pub use client::{LONGEST_WAIT, ViewToken};
+pub use create::CreatedVerification;
 pub use document::{
     CallDocument, CallRecordDocument, EventDocument, VerificationDocument, answered_by_word, document, end_word,
     entry_word, events, first_document, record_document, status_event,
 };
+pub use entropy::SystemEntropy;
+pub use health::{Readiness, ReadinessCheck};
+pub use log::CallerId;
 pub use refusal::Refusal;
 pub use request::{AlternateRequest, CallsQuery, CreateRequest, VerificationsQuery};
+pub use route::{Carrier, Countries};
+pub use settings::{CallbacksConfig, NumbersConfig, VerificationConfig};
+pub use sign::{NotASigningSecret, SigningSecret};
 pub use watch::Watch;
+pub use webhook::WebhookRefused;
 
 pub use crate::store::{DeadLetter, Page};
 use crate::{
-    id::{CallId, CallToken, EffectId, VerificationId},
-    provider::{Inbound, Line, Pending, Refused, Reply, Switchboard},
-    time::Timestamp,
-    verification::{CallRecord, Signal, Verification},
+    callflow::{CallFlow, Flows},
+    id::{Entropy, VerificationId},
+    store::{Store, StoreError},
+    time::Clock,
+    verification::Verification,
 };
 
-/// Longest time an answer is held for a client that waits for a change.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Most committed values that are kept at hand. A value that is not at hand is read from the store.
+const MOST_REMEMBERED: usize = 4_096;
 
 /// Who asks: the tenant. Which scopes its key has is the business of the edge.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,74 +69,51 @@ pub struct Client {
     pub name: String,
 }
 
-/// A verification that was made, or made before under the same idempotency key.
-#[derive(Debug, Clone)]
-pub struct CreatedVerification {
-    /// The answer: always how it stood when it was made.
-    pub document: VerificationDocument,
-    /// Whether an earlier request with the same idempotency key made it.
-    pub replayed: bool,
+/// What a gateway is made of.
+pub struct Parts {
+    /// What carriers call, without a slash at the end.
+    pub public_url: String,
+    /// Where verifications are kept.
+    pub store: Arc<dyn Store>,
+    /// The carriers, in the order in which they are tried.
+    pub carriers: Vec<Carrier>,
+    /// The call flows.
+    pub flows: Flows,
+    /// Where the time is read.
+    pub clock: Arc<dyn Clock>,
+    /// Where randomness is drawn.
+    pub entropy: Arc<dyn Entropy>,
+    /// `[numbers]`
+    pub numbers: NumbersConfig,
+    /// `[verification]`
+    pub verification: VerificationConfig,
+    /// `[callbacks]`
+    pub callbacks: CallbacksConfig,
+    /// How long call records are kept.
+    pub retention: Duration,
 }
 
-/// A short-lived token that reads one verification and its events, for a page that must not hold an API key.
-#[derive(Clone, serde::Serialize, utoipa::ToSchema)]
-pub struct ViewToken {
-    /// The token.
-    pub token: String,
-    /// Until when it works.
-    #[schema(value_type = String, format = DateTime)]
-    pub expires_at: Timestamp,
-}
-
-impl std::fmt::Debug for ViewToken {
+impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ViewToken").field("expires_at", &self.expires_at).finish_non_exhaustive()
+        f.debug_struct("Parts")
+            .field("public_url", &self.public_url)
+            .field("carriers", &self.carriers)
+            .finish_non_exhaustive()
     }
 }
 
-/// A number we call from.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-pub struct CallerId {
-    /// The number, in E.164 form: one of ours, not a secret.
-    #[schema(example = "+815012345678")]
-    pub number: String,
-    /// Its own country, where it has one.
-    pub country: Option<String>,
-    /// The countries called through its carrier; `*` for all that are allowed.
-    pub countries: Vec<String>,
-    /// Name of the carrier in the configuration.
-    pub carrier: String,
-}
-
-/// Whether work can be taken, and what stands in the way.
-#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
-pub struct Readiness {
-    /// Whether everything that is needed works.
-    pub ready: bool,
-    /// Each thing that was looked at.
-    pub checks: Vec<ReadinessCheck>,
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
-pub struct ReadinessCheck {
-    /// What: `store`, `clock`, `carriers`, `draining`.
-    pub name: &'static str,
-    /// Whether it is as it must be.
-    pub ok: bool,
-    /// In words, for people who look after us.
-    pub detail: String,
-}
-
-/// Why a webhook is answered 403. Nothing more is told to whoever sent it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub enum WebhookRefused {
-    /// No such carrier, no such call, or not that call's carrier.
-    #[error("the webhook is for no call of ours")]
-    NotOurs,
-    /// The carrier's adapter did not accept it.
-    #[error("the webhook is not authentic")]
-    Refused(#[from] Refused),
+/// Why a gateway cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The settings do not go together; each text says what to change.
+    #[error("the settings need a change: {}", .0.join("; "))]
+    Settings(Vec<String>),
+    /// The store is not usable.
+    #[error("the store cannot be used")]
+    Store(#[from] StoreError),
+    /// Results cannot be posted from here.
+    #[error("the client that posts results cannot be set up")]
+    Client(#[from] reqwest::Error),
 }
 
 /// The gateway. Cheap to clone; all clones are the same one.
@@ -111,182 +122,166 @@ pub struct Gateway {
     shell: Arc<Shell>,
 }
 
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("carriers", &self.shell.carrier_order).finish_non_exhaustive()
+    }
+}
+
 struct Shell {
+    public_url: String,
+    store: Arc<dyn Store>,
+    lanes: BTreeMap<String, Arc<dispatch::Lane>>,
+    carrier_order: Vec<String>,
+    flows: Flows,
+    /// Stands in for a flow that was removed: nothing of it is played.
+    default_flow: Arc<CallFlow>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    keys: keys::Keys,
+    numbers: NumbersConfig,
+    verification: VerificationConfig,
+    retention: Duration,
+    reporter: report::Reporter,
+    errands: outbox::Errands,
+    sweep: sweep::Sweep,
     watchers: Arc<watch::Watchers>,
+    carrier_checks: health::CarrierChecks,
+    cache: Cache<VerificationId, Arc<Verification>>,
+    tasks: tasks::Tasks,
 }
 
 impl Gateway {
-    /// Makes a verification and has its first call placed. `body_fingerprint` is the request as it was sent: under the
-    /// same idempotency key another one is refused.
+    /// Opens a gateway and sets it to work: from here on it sweeps deadlines and the outbox. Must be called in a Tokio
+    /// runtime.
     ///
     /// # Errors
-    /// Why it is refused.
-    pub async fn create(
+    /// What does not go together, or does not work.
+    pub async fn open(parts: Parts) -> Result<Self, OpenError> {
+        let secrets = parts.callbacks.signing_secrets();
+        let mut faults = faults(&parts);
+        faults.extend(secrets.as_ref().err().cloned());
+        let hash_key = settings::hash_key(&parts.numbers).unwrap_or_else(|fault| {
+            faults.push(fault);
+            None
+        });
+        let default_flow = parts.flows.iter().next().cloned();
+        let (Some(default_flow), true) = (default_flow, faults.is_empty()) else {
+            return Err(OpenError::Settings(faults));
+        };
+        let hash_key = match hash_key {
+            Some(key) => key,
+            None => {
+                let mut fresh = [0; 32];
+                parts.entropy.fill(&mut fresh);
+                parts.store.number_key(fresh).await?
+            }
+        };
+        let reach = if parts.callbacks.allow_private { addresses::Reach::Private } else { addresses::Reach::Public };
+        let reporter = report::Reporter::new(secrets.unwrap_or_default(), reach)?;
+        let carrier_order = parts.carriers.iter().map(|carrier| carrier.name.clone()).collect();
+        let (lanes, queues): (BTreeMap<_, _>, Vec<_>) = parts
+            .carriers
+            .into_iter()
+            .map(|carrier| {
+                let name = carrier.name.clone();
+                let (lane, calls) = dispatch::Lane::new(carrier);
+                ((name, Arc::clone(&lane)), (lane, calls))
+            })
+            .unzip();
+        let (errands, effects) = outbox::Errands::new();
+        let shell = Arc::new(Shell {
+            public_url: parts.public_url.trim_end_matches('/').to_owned(),
+            store: parts.store,
+            lanes,
+            carrier_order,
+            flows: parts.flows,
+            default_flow,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            keys: keys::Keys::new(&hash_key),
+            numbers: parts.numbers,
+            verification: parts.verification,
+            retention: parts.retention,
+            reporter,
+            errands,
+            sweep: sweep::Sweep::default(),
+            watchers: Arc::default(),
+            carrier_checks: health::CarrierChecks::default(),
+            cache: Cache::new(MOST_REMEMBERED),
+            tasks: tasks::Tasks::default(),
+        });
+        let gateway = Self { shell };
+        gateway.set_to_work(queues, effects);
+        Ok(gateway)
+    }
+
+    fn set_to_work(
         &self,
-        client: &Client,
-        request: CreateRequest,
-        idempotency_key: Option<&str>,
-        body_fingerprint: &[u8],
-    ) -> Result<CreatedVerification, Refusal> {
-        let _ = (client, request, idempotency_key, body_fingerprint);
-        Err(Refusal::Draining)
+        queues: Vec<(Arc<dispatch::Lane>, tokio::sync::mpsc::Receiver<crate::id::CallId>)>,
+        effects: outbox::ErrandQueues,
+    ) {
+        let tasks = &self.shell.tasks;
+        for (lane, calls) in queues {
+            tasks.spawn(Arc::clone(&self.shell).work_lane(lane, calls));
+        }
+        tasks.spawn(Arc::clone(&self.shell).work_errands(effects.hang_ups));
+        tasks.spawn(Arc::clone(&self.shell).work_errands(effects.reports));
+        tasks.spawn(Arc::clone(&self.shell).hand_on_changes());
+        tasks.spawn(Arc::clone(&self.shell).check_carriers());
+        tasks.spawn(Arc::clone(&self.shell).sweep());
     }
 
-    /// A client's verification as it stands.
-    ///
-    /// # Errors
-    /// `NotFound`, also for another client's; `StoreAway`.
-    pub async fn read(&self, client: &Client, id: VerificationId) -> Result<Verification, Refusal> {
-        let _ = (client, id);
-        Err(Refusal::Draining)
-    }
-
-    /// A client's verification, once its revision is another than `known_revision` (than the one at the beginning of
-    /// the wait, where none is given), or as it stands after `at_most`, which is capped at [`LONGEST_WAIT`].
-    ///
-    /// # Errors
-    /// As [`Gateway::read`]; `Overloaded` when too many wait already.
-    pub async fn wait(
-        &self,
-        client: &Client,
-        id: VerificationId,
-        known_revision: Option<u32>,
-        at_most: Duration,
-    ) -> Result<Verification, Refusal> {
-        let _ = (known_revision, at_most);
-        self.read(client, id).await
-    }
-
-    /// A client's own verifications, newest first.
-    ///
-    /// # Errors
-    /// `OutOfRange` for a cursor that is none; `StoreAway`.
-    pub async fn list(&self, client: &Client, query: &VerificationsQuery) -> Result<Page<Verification>, Refusal> {
-        let _ = (client, query);
-        Err(Refusal::Draining)
-    }
-
-    /// Takes a verification back. Taking back what was taken back before is no error.
-    ///
-    /// # Errors
-    /// `NotFound`, `NotPending`, `StoreAway`.
-    pub async fn cancel(&self, client: &Client, id: VerificationId) -> Result<Verification, Refusal> {
-        self.read(client, id).await
-    }
-
-    /// Has the number called again.
-    ///
-    /// # Errors
-    /// `NotFound`, `NotPending`, `NotNow`, `NoCallsLeft`, `StoreAway`.
-    pub async fn redial(&self, client: &Client, id: VerificationId) -> Result<Verification, Refusal> {
-        self.read(client, id).await
-    }
-
-    /// Compares a code typed on the web, in mode `speak`, and says whether it was right.
-    ///
-    /// # Errors
-    /// `NotFound`, `NotPending`, `WrongMode`, `NotNow` before the code was spoken, `OutOfRange`, `StoreAway`.
-    pub async fn check(
-        &self,
-        client: &Client,
-        id: VerificationId,
-        code: &str,
-    ) -> Result<(Verification, bool), Refusal> {
-        let _ = code;
-        Ok((self.read(client, id).await?, false))
-    }
-
-    /// Wakes at each change of a verification. Whether the caller may see it was decided by an earlier
-    /// [`Gateway::read`].
-    ///
-    /// # Errors
-    /// `Overloaded` when too many watch already; `Draining`.
-    pub fn watch(&self, id: VerificationId) -> Result<Watch, Refusal> {
-        self.shell.watchers.watch(id)
-    }
-
-    /// A token that reads this one verification and its events for a quarter of an hour.
-    ///
-    /// # Errors
-    /// As [`Gateway::read`].
-    pub async fn view_token(&self, client: &Client, id: VerificationId) -> Result<ViewToken, Refusal> {
-        self.read(client, id).await?;
-        Err(Refusal::Draining)
-    }
-
-    /// Whose verification a view token reads, if it is one of ours, for this verification, and not too old.
-    #[must_use]
-    pub fn check_view_token(&self, token: &str, id: VerificationId) -> Option<Client> {
-        let _ = (token, id);
-        None
-    }
-
-    /// Takes a carrier's webhook and says what the carrier is to do. Trouble of ours is an apology in the carrier's
-    /// dialect, never an error.
-    ///
-    /// # Errors
-    /// It is not authentic, or not for a call of ours: nothing was changed.
-    pub async fn webhook(&self, carrier: &str, token: &str, inbound: Inbound<'_>) -> Result<Reply, WebhookRefused> {
-        let _ = (carrier, token, inbound);
-        Err(WebhookRefused::NotOurs)
-    }
-
-    /// The call log, newest first.
-    ///
-    /// # Errors
-    /// `InvalidNumber`, `OutOfRange`, `StoreAway`.
-    pub async fn calls(&self, query: &CallsQuery) -> Result<Page<CallRecord>, Refusal> {
-        let _ = query;
-        Err(Refusal::Draining)
-    }
-
-    /// One record of the call log.
-    ///
-    /// # Errors
-    /// `NotFound`, `StoreAway`.
-    pub async fn call(&self, id: CallId) -> Result<CallRecord, Refusal> {
-        let _ = id;
-        Err(Refusal::Draining)
-    }
-
-    /// The numbers we call from.
-    #[must_use]
-    pub fn caller_ids(&self) -> Vec<CallerId> {
-        Vec::new()
-    }
-
-    /// Whether work can be taken.
-    pub async fn ready(&self) -> Readiness {
-        Readiness { ready: false, checks: Vec::new() }
-    }
-
-    /// Results that could not be delivered, newest first.
-    ///
-    /// # Errors
-    /// `StoreAway`.
-    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, Refusal> {
-        Err(Refusal::Draining)
-    }
-
-    /// Has a dead letter delivered again.
-    ///
-    /// # Errors
-    /// `NotFound`, `StoreAway`.
-    pub async fn revive(&self, id: EffectId) -> Result<(), Refusal> {
-        let _ = id;
-        Err(Refusal::Draining)
+    /// Takes no new work, ends every wait, and lets what is being done come to its end, at most so long. Whatever is
+    /// left then is in the store, for another ringproof or the next start. False when something was cut off.
+    pub async fn stop(&self, within: Duration) -> bool {
+        info!("stopping: no new verifications are taken");
+        self.shell.tasks.stop();
+        self.shell.watchers.close();
+        let orderly = self.shell.tasks.over_within(within).await;
+        if orderly {
+            info!("stopped: everything that was begun is done");
+        } else {
+            warn!("stopped before everything that was begun was done; the store has the rest");
+        }
+        orderly
     }
 }
 
-impl Switchboard for Gateway {
-    fn signal(
-        &self,
-        carrier: String,
-        carrier_call_id: String,
-        token: CallToken,
-        signal: Signal,
-    ) -> Pending<'_, Option<Line>> {
-        let _ = (carrier, carrier_call_id, token, signal);
-        Box::pin(async { None })
+impl Shell {
+    /// The flow of this name.
+    fn flow(&self, name: &str) -> Option<&CallFlow> {
+        self.flows.get(name).map(Arc::as_ref)
     }
+
+    /// Runs work with effects as a task of its own: a client that goes away does not leave half of it undone.
+    async fn in_task<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Refusal> {
+        self.tasks.spawn(work).await.map_err(|fault| {
+            error!(%fault, "a request failed: a fault in this program");
+            Refusal::Internal
+        })
+    }
+}
+
+/// What does not go together in the settings.
+fn faults(parts: &Parts) -> Vec<String> {
+    let mut faults = parts.verification.faults();
+    if parts.flows.iter().next().is_none() {
+        faults.push(String::from("there is no call flow: put one into callflows/"));
+    }
+    if let Some(name) = &parts.verification.flow
+        && parts.flows.get(name).is_none()
+    {
+        let known: Vec<_> = parts.flows.iter().map(|flow| flow.id()).collect();
+        faults.push(format!("verification.flow: there is no call flow `{name}`; there are {}", known.join(", ")));
+    }
+    for carrier in &parts.carriers {
+        if carrier.from.is_empty() {
+            faults.push(format!(
+                "carriers: `{}` has no number to call from; give it at least one in `from`",
+                carrier.name
+            ));
+        }
+    }
+    faults
 }

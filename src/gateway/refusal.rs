@@ -114,6 +114,9 @@ pub enum Refusal {
     /// No carrier that could place the call works at the moment.
     #[error("no carrier can place the call now")]
     CarriersAway,
+    /// A fault in this program.
+    #[error("something went wrong here")]
+    Internal,
     /// We are about to stop.
     #[error("this server is stopping")]
     Draining,
@@ -144,61 +147,8 @@ impl Refusal {
             Self::Overloaded => "overloaded",
             Self::StoreAway => "store_away",
             Self::CarriersAway => "carriers_away",
+            Self::Internal => "internal",
             Self::Draining => "draining",
-        }
-    }
-
-    /// When to try again, in seconds, where that is known.
-    #[must_use]
-    pub const fn retry_after(&self) -> Option<u32> {
-        match self {
-            Self::NumberBusy { retry_after } | Self::NotNow { retry_after } | Self::TooMany { retry_after, .. } => {
-                Some(*retry_after)
-            }
-            Self::IdempotencyInProgress => Some(1),
-            Self::Overloaded | Self::Draining => Some(2),
-            Self::StoreAway | Self::CarriersAway => Some(5),
-            Self::Malformed { .. }
-            | Self::OutOfRange { .. }
-            | Self::InvalidNumber { .. }
-            | Self::NotCallable { .. }
-            | Self::CountryNotAllowed { .. }
-            | Self::NumberTypeNotAllowed { .. }
-            | Self::CannotCarry { .. }
-            | Self::AlreadyPending { .. }
-            | Self::IdempotencyKeyReused
-            | Self::NotFound
-            | Self::NotPending
-            | Self::WrongMode
-            | Self::NoCallsLeft => None,
-        }
-    }
-
-    /// The member of the request it is about.
-    #[must_use]
-    pub fn member(&self) -> Option<&str> {
-        match self {
-            Self::Malformed { member, .. }
-            | Self::OutOfRange { member, .. }
-            | Self::InvalidNumber { member, .. }
-            | Self::NotCallable { member, .. }
-            | Self::CountryNotAllowed { member, .. }
-            | Self::NumberTypeNotAllowed { member, .. }
-            | Self::CannotCarry { member, .. } => Some(member),
-            Self::AlreadyPending { .. }
-            | Self::NumberBusy { .. }
-            | Self::IdempotencyInProgress
-            | Self::IdempotencyKeyReused
-            | Self::NotFound
-            | Self::NotPending
-            | Self::NotNow { .. }
-            | Self::WrongMode
-            | Self::NoCallsLeft
-            | Self::TooMany { .. }
-            | Self::Overloaded
-            | Self::StoreAway
-            | Self::CarriersAway
-            | Self::Draining => None,
         }
     }
 

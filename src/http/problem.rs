@@ -326,6 +326,7 @@ impl From<Refusal> for Problem {
             Refusal::Overloaded => overloaded(),
             Refusal::StoreAway => Self::new(Code::StoreAway).detail(told).retry_after(AWAY_RETRY_SECS),
             Refusal::CarriersAway => Self::new(Code::CarriersAway).detail(told).retry_after(AWAY_RETRY_SECS),
+            Refusal::Internal => Self::new(Code::Internal),
             Refusal::Draining => Self::new(Code::Draining).detail(told).retry_after(1),
         }
     }

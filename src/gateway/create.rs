@@ -1,0 +1,199 @@
+//! Owns making a verification: the idempotency key first, then the one write that holds the number and queues the call.
+
+use std::{sync::Arc, time::Duration};
+
+use metrics::counter;
+use tracing::{info, warn};
+
+use super::{
+    Client, CreateRequest, Gateway, Refusal, Shell, VerificationDocument, admit::Admitted, change::Trouble,
+    document::first_document, keys,
+};
+use crate::{
+    id::VerificationId,
+    store::{Created, IdempotencyKey, Remembered, StoreError},
+    time::Timestamp,
+    verification::{Stepped, Verification},
+};
+
+/// The route that idempotency keys are scoped to.
+const ROUTE: &str = "POST /v1/verifications";
+/// Longest idempotency key, in bytes.
+const MOST_KEY_BYTES: usize = 255;
+/// How long the first request with an idempotency key may take: when nothing came of it by then, the next one with the
+/// same key makes the verification, under the same id.
+const IN_PROGRESS: Duration = Duration::from_secs(5);
+/// How often a create is written when the store does not say whether it was. The id is the same: it is made once.
+const TRIES: u32 = 2;
+/// When a number that is being called for somebody else may be free, in seconds. The true time is not told.
+const BUSY_RETRY_AFTER: u32 = 60;
+
+/// A verification that was made, or made before under the same idempotency key.
+#[derive(Debug, Clone)]
+pub struct CreatedVerification {
+    /// The answer: always how it stood when it was made.
+    pub document: VerificationDocument,
+    /// Whether an earlier request with the same idempotency key made it.
+    pub replayed: bool,
+}
+
+impl Gateway {
+    /// Makes a verification and has its first call placed. Carried out to its end even if the client goes away.
+    ///
+    /// `body_fingerprint` is the request as it was sent. The same idempotency key with the same body gives the first
+    /// answer again, member by member, only without `match_code` once the verification is final; with another body it
+    /// is refused, and so it is while the first request is being worked on. A key is remembered for as long as the
+    /// verification can be read (`verification.keep_for`), unless the request was refused.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub async fn create(
+        &self,
+        client: &Client,
+        asked: CreateRequest,
+        idempotency_key: Option<&str>,
+        body_fingerprint: &[u8],
+    ) -> Result<CreatedVerification, Refusal> {
+        let made = self.shell.judge_and_make(client, asked, idempotency_key, body_fingerprint).await;
+        let outcome = match &made {
+            Ok(CreatedVerification { replayed: true, .. }) => "replayed",
+            Ok(_) => "created",
+            Err(refusal) => refusal.code(),
+        };
+        counter!("ringproof_creates_total", "outcome" => outcome).increment(1);
+        made
+    }
+}
+
+impl Shell {
+    async fn judge_and_make(
+        self: &Arc<Self>,
+        client: &Client,
+        asked: CreateRequest,
+        idempotency_key: Option<&str>,
+        body_fingerprint: &[u8],
+    ) -> Result<CreatedVerification, Refusal> {
+        if self.tasks.is_stopping() {
+            return Err(Refusal::Draining);
+        }
+        if idempotency_key.is_some_and(|key| !is_key(key)) {
+            let why = String::from("1 to 255 printable ASCII characters");
+            return Err(Refusal::Malformed { member: String::from("Idempotency-Key"), why });
+        }
+        let admitted = self.admit(client, asked)?;
+        let Some(number) = admitted.request.targets.first().map(|target| target.number_hash) else {
+            return Err(Refusal::out_of_range("to", "a number is needed"));
+        };
+        let now = self.clock.now();
+        let id = VerificationId::new(now, self.random(), number.partition());
+        let key = idempotency_key.map(|key| IdempotencyKey {
+            hash: self.keys.idempotency(client, ROUTE, key),
+            fingerprint: keys::fingerprint(body_fingerprint),
+            id,
+        });
+        let (shell, client) = (Arc::clone(self), client.clone());
+        self.in_task(async move { shell.make(&client, id, now, admitted, key).await }).await?
+    }
+
+    async fn make(
+        self: &Arc<Self>,
+        client: &Client,
+        id: VerificationId,
+        now: Timestamp,
+        admitted: Admitted,
+        key: Option<IdempotencyKey>,
+    ) -> Result<CreatedVerification, Refusal> {
+        let Some(key) = key else { return self.write(client, id, now, admitted).await };
+        let id =
+            match self.store.remember(&key, self.verification.keep_for).await.map_err(|fault| store_away(&fault))? {
+                Remembered::New => id,
+                Remembered::Other => return Err(Refusal::IdempotencyKeyReused),
+                Remembered::Same(first, since) => match self.fresh(first).await {
+                    Ok(v) => return Ok(replayed(&v)),
+                    Err(Trouble::NotThere) if now.since(since) < IN_PROGRESS => {
+                        return Err(Refusal::IdempotencyInProgress);
+                    }
+                    // Whoever came first died before anything was written.
+                    Err(Trouble::NotThere) => first,
+                    Err(_) => return Err(Refusal::StoreAway),
+                },
+            };
+        let made = self.write(client, id, now, admitted).await;
+        if let Err(Refusal::AlreadyPending { .. } | Refusal::NumberBusy { .. }) = made
+            && let Err(fault) = self.store.forget(&key).await
+        {
+            warn!(%fault, "an idempotency key could not be forgotten; the same request is refused until it is");
+        }
+        made
+    }
+
+    /// The one write.
+    async fn write(
+        self: &Arc<Self>,
+        client: &Client,
+        id: VerificationId,
+        now: Timestamp,
+        admitted: Admitted,
+    ) -> Result<CreatedVerification, Refusal> {
+        let flow = self.flow(&admitted.request.flow).unwrap_or(&self.default_flow);
+        let expires_at = now.plus(admitted.life);
+        let (v, effects) = Verification::start(id, now, expires_at, admitted.request, flow, self.random());
+        let stepped = Stepped { changed: true, effects, ..Stepped::default() };
+        let mut tries = 1;
+        loop {
+            let (effects, change) = self.commit_of(&v, &stepped, now);
+            match self.store.create(change).await {
+                // `Exists` after a try whose end is not known: that try was written.
+                Ok(created) if created_by_us(&created, tries) => {
+                    let v = Arc::new(v);
+                    info!(
+                        verification.id = %id, client = %client.name, mode = %v.request.mode, flow = %v.request.flow,
+                        country = v.request.targets.first().map(|target| target.country.to_string()),
+                        targets = v.request.targets.len(), "verification created"
+                    );
+                    self.remember(&v);
+                    self.committed(None, &v, effects);
+                    return Ok(CreatedVerification { document: first_document(&v), replayed: false });
+                }
+                // Written by a request before this one, with the same idempotency key; that one lets its effects out.
+                Ok(Created::Done(_) | Created::Exists) => {
+                    return self.fresh(id).await.map(|v| replayed(&v)).map_err(|_| Refusal::StoreAway);
+                }
+                Ok(Created::NumberHeld { by, client: holder }) if holder == client.name => {
+                    return Err(Refusal::AlreadyPending { id: by });
+                }
+                Ok(Created::NumberHeld { .. }) => return Err(Refusal::NumberBusy { retry_after: BUSY_RETRY_AFTER }),
+                Err(StoreError::Timeout) if tries < TRIES => tries += 1,
+                Err(fault) => return Err(store_away(&fault)),
+            }
+        }
+    }
+
+    fn random(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        self.entropy.fill(&mut bytes);
+        bytes
+    }
+}
+
+fn created_by_us(created: &Created, tries: u32) -> bool {
+    match created {
+        Created::Done(_) => true,
+        Created::Exists => tries > 1,
+        Created::NumberHeld { .. } => false,
+    }
+}
+
+fn replayed(v: &Verification) -> CreatedVerification {
+    CreatedVerification { document: first_document(v), replayed: true }
+}
+
+fn is_key(key: &str) -> bool {
+    (1..=MOST_KEY_BYTES).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
+}
+
+/// The store did not do what was asked; logged here, where it is handled.
+pub(super) fn store_away(fault: &StoreError) -> Refusal {
+    warn!(%fault, "a request is refused because of the store");
+    Refusal::StoreAway
+}

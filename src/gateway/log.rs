@@ -1,0 +1,105 @@
+//! Owns what operators ask: the call log, the numbers we call from, and results that could not be delivered.
+
+use super::{CallsQuery, DeadLetter, Gateway, Page, Refusal, admit::number_refusal, create::store_away};
+use crate::{
+    id::{CallId, EffectId},
+    phone::{self, CountryCode},
+    store::CallQuery,
+    verification::CallRecord,
+};
+
+/// Call records of one page: where nothing is said, and at most.
+const USUAL_PAGE: usize = 50;
+const LONGEST_PAGE: usize = 1000;
+/// Most dead letters that are listed.
+const MOST_DEAD_LETTERS: usize = 1000;
+
+/// A number we call from.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct CallerId {
+    /// The number, in E.164 form: one of ours, not a secret.
+    #[schema(example = "+815012345678")]
+    pub number: String,
+    /// Its own country, where it has one.
+    pub country: Option<String>,
+    /// The countries called through its carrier; `*` for all that are allowed.
+    pub countries: Vec<String>,
+    /// Name of the carrier in the configuration.
+    pub carrier: String,
+}
+
+impl Gateway {
+    /// The call log, newest first.
+    ///
+    /// # Errors
+    /// `InvalidNumber`, `OutOfRange`, `StoreAway`.
+    pub async fn calls(&self, query: &CallsQuery) -> Result<Page<CallRecord>, Refusal> {
+        let country = query
+            .country
+            .as_deref()
+            .map(|text| text.parse::<CountryCode>().map_err(|why| Refusal::out_of_range("country", why.to_string())))
+            .transpose()?;
+        let number = query
+            .number
+            .as_deref()
+            .map(|text| phone::read(text, country).map_err(|why| number_refusal("number", why)))
+            .transpose()?;
+        let limit = query.limit.unwrap_or(USUAL_PAGE);
+        if !(1..=LONGEST_PAGE).contains(&limit) {
+            return Err(Refusal::out_of_range("limit", format!("1 to {LONGEST_PAGE}")));
+        }
+        let query = CallQuery {
+            client: query.client.clone(),
+            since: query.since,
+            until: query.until,
+            number: number.map(|number| self.shell.keys.number(&number.e164)),
+            status: query.status,
+            reason: query.reason,
+            carrier: query.carrier.clone(),
+            country,
+            before: query.cursor.clone(),
+            limit,
+        };
+        self.shell.store.calls(&query).await.map_err(|fault| store_away(&fault))
+    }
+
+    /// One record of the call log.
+    ///
+    /// # Errors
+    /// `NotFound`, `StoreAway`.
+    pub async fn call(&self, id: CallId) -> Result<CallRecord, Refusal> {
+        self.shell.store.call(id).await.map_err(|fault| store_away(&fault))?.ok_or(Refusal::NotFound)
+    }
+
+    /// The numbers we call from, in the order of the configuration.
+    #[must_use]
+    pub fn caller_ids(&self) -> Vec<CallerId> {
+        let lanes = self.shell.carrier_order.iter().filter_map(|name| self.shell.lanes.get(name));
+        lanes
+            .flat_map(|lane| lane.carrier.from.iter().map(move |number| (&lane.carrier, number)))
+            .map(|(carrier, number)| CallerId {
+                number: number.expose().to_owned(),
+                country: number.country().map(|country| country.to_string()),
+                countries: carrier.countries.words(),
+                carrier: carrier.name.clone(),
+            })
+            .collect()
+    }
+
+    /// Results that could not be delivered, newest first.
+    ///
+    /// # Errors
+    /// `StoreAway`.
+    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, Refusal> {
+        self.shell.store.dead_letters(MOST_DEAD_LETTERS).await.map_err(|fault| store_away(&fault))
+    }
+
+    /// Has a dead letter delivered again.
+    ///
+    /// # Errors
+    /// `NotFound`, `StoreAway`.
+    pub async fn revive(&self, id: EffectId) -> Result<(), Refusal> {
+        let revived = self.shell.store.revive(id).await.map_err(|fault| store_away(&fault))?;
+        if revived { Ok(()) } else { Err(Refusal::NotFound) }
+    }
+}
