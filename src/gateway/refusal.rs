@@ -152,6 +152,35 @@ impl Refusal {
         }
     }
 
+    /// The member of the request it is about.
+    #[must_use]
+    pub fn member(&self) -> Option<&str> {
+        match self {
+            Self::Malformed { member, .. }
+            | Self::OutOfRange { member, .. }
+            | Self::InvalidNumber { member, .. }
+            | Self::NotCallable { member, .. }
+            | Self::CountryNotAllowed { member, .. }
+            | Self::NumberTypeNotAllowed { member, .. }
+            | Self::CannotCarry { member, .. } => Some(member),
+            Self::AlreadyPending { .. }
+            | Self::NumberBusy { .. }
+            | Self::IdempotencyInProgress
+            | Self::IdempotencyKeyReused
+            | Self::NotFound
+            | Self::NotPending
+            | Self::NotNow { .. }
+            | Self::WrongMode
+            | Self::NoCallsLeft
+            | Self::TooMany { .. }
+            | Self::Overloaded
+            | Self::StoreAway
+            | Self::CarriersAway
+            | Self::Internal
+            | Self::Draining => None,
+        }
+    }
+
     pub(super) fn out_of_range(member: impl Into<String>, why: impl Into<String>) -> Self {
         Self::OutOfRange { member: member.into(), why: why.into() }
     }
