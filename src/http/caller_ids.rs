@@ -34,7 +34,7 @@ pub(super) struct CallerIdList {
 /// List our numbers.
 ///
 /// Show them to the person who is going to be called. With `Accept: text/vcard` the answer is a card to be kept.
-#[utoipa::path(get, path = "/v1/caller-ids", tag = "caller ids",
+#[utoipa::path(get, path = "/v1/caller-ids", operation_id = "list_caller_ids", tag = "numbers",
     responses((status = 200, description = "The numbers we call from.",
         content((CallerIdList = "application/json"), (String = "text/vcard"))), Problems<{ docs::PLAIN }>))]
 pub(super) async fn list(
@@ -54,7 +54,7 @@ pub(super) async fn list(
 }
 
 /// Our numbers as a card.
-#[utoipa::path(get, path = "/v1/caller-ids.vcf", tag = "caller ids",
+#[utoipa::path(get, path = "/v1/caller-ids.vcf", operation_id = "read_caller_card", tag = "numbers",
     responses((status = 200, description = "The numbers we call from, as one card.", body = String, content_type = "text/vcard"),
         Problems<{ docs::PLAIN }>))]
 pub(super) async fn card(State(app): State<App>, _verify: Verify, uri: Uri) -> Result<Response, Problem> {

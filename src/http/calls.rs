@@ -46,7 +46,7 @@ impl std::str::FromStr for At {
 /// List calls.
 ///
 /// Newest first: the calls of your own verifications, with the scope `admin` those of all clients.
-#[utoipa::path(get, path = "/v1/calls", tag = "calls",
+#[utoipa::path(get, path = "/v1/calls", operation_id = "list_calls", tag = "calls",
     params(("since" = Option<String>, Query, format = DateTime, description = "Ended at or after (RFC 3339)."),
         ("until" = Option<String>, Query, format = DateTime, description = "Ended before (RFC 3339)."),
         ("number" = Option<String>, Query, description = "To this number, in any form that `to` may have."),
@@ -79,7 +79,7 @@ pub(super) async fn list(State(app): State<App>, Calls(caller): Calls, uri: Uri)
 }
 
 /// Read a call.
-#[utoipa::path(get, path = "/v1/calls/{id}", tag = "calls",
+#[utoipa::path(get, path = "/v1/calls/{id}", operation_id = "read_call", tag = "calls",
     params(("id" = String, Path, description = "Its id.")),
     responses((status = 200, body = CallRecordDocument, description = "Its record, with a timeline."),
         Problems<{ docs::READ }>))]

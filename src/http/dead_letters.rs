@@ -60,7 +60,7 @@ impl From<DeadLetter> for DeadLetterDocument {
 /// List results that could not be delivered.
 ///
 /// Of all clients, newest first. Needs the scope `admin`.
-#[utoipa::path(get, path = "/v1/dead-letters", tag = "operations",
+#[utoipa::path(get, path = "/v1/dead-letters", operation_id = "list_dead_letters", tag = "operations",
     responses((status = 200, body = DeadLetterList, description = "The newest of them."), Problems<{ docs::PLAIN }>))]
 pub(super) async fn list(State(app): State<App>, _admin: Admin, uri: Uri) -> Result<Response, Problem> {
     Parameters::of(&uri).end()?;
@@ -71,7 +71,7 @@ pub(super) async fn list(State(app): State<App>, _admin: Admin, uri: Uri) -> Res
 /// Deliver a result again.
 ///
 /// Under the same `webhook-id` as before. Needs the scope `admin`.
-#[utoipa::path(post, path = "/v1/dead-letters/{id}/revive", tag = "operations",
+#[utoipa::path(post, path = "/v1/dead-letters/{id}/revive", operation_id = "revive_dead_letter", tag = "operations",
     params(("id" = String, Path, description = "Its id.")),
     responses((status = 204, description = "It will be delivered again."), Problems<{ docs::READ }>))]
 pub(super) async fn revive(

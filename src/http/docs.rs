@@ -11,17 +11,17 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use url::Url;
 use utoipa::{
     IntoResponses, Modify, OpenApi,
     openapi::{
-        Content, Ref, RefOr, Response as ResponseDoc, ResponseBuilder, ServerBuilder,
+        ContentBuilder, Ref, RefOr, Response as ResponseDoc, ResponseBuilder, ServerBuilder,
+        example::ExampleBuilder,
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 use utoipa_swagger_ui::Config as ViewerConfig;
 
-use super::problem::{self, Code, MEDIA_TYPE, ProblemDocument};
+use super::problem::{self, Code, MEDIA_TYPE, Problem, ProblemDocument};
 
 /// What the viewer may load: its own files. It sets styles from its script, and draws small pictures from data.
 const VIEWER_CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -43,7 +43,7 @@ const VIEWER_CACHE_CONTROL: &str = "private, max-age=3600";
     tags(
         (name = "verifications", description = "Ask for a verification, follow it, change it. Scope `verify`."),
         (name = "calls", description = "The call log. Scope `calls`."),
-        (name = "caller ids", description = "The numbers we call from. Scope `verify`."),
+        (name = "numbers", description = "The numbers we call from. Scope `verify`."),
         (name = "operations", description = "For those who look after the service."),
         (name = "carriers", description = "What carriers call; of no use to others.")
     ),
@@ -77,10 +77,15 @@ pub(super) fn frame() -> utoipa::openapi::OpenApi {
     Frame::openapi()
 }
 
-/// Completes the description with where the API is.
-pub(super) fn finish(mut openapi: utoipa::openapi::OpenApi, public_url: &Url) -> utoipa::openapi::OpenApi {
-    let base = public_url.path().trim_end_matches('/');
+/// Completes the description with where the API is: the path of the public URL.
+pub(super) fn finish(mut openapi: utoipa::openapi::OpenApi, public_path: &str) -> utoipa::openapi::OpenApi {
+    let base = public_path.trim_end_matches('/');
     let base = if base.is_empty() { "/" } else { base };
+    // One handler answers two methods there, and two operations must not share a name; nobody generates a client for them.
+    let carriers = openapi.paths.paths.iter_mut().filter(|(path, _)| path.starts_with("/webhooks/"));
+    for operation in carriers.flat_map(|(_, item)| [&mut item.get, &mut item.post]).flatten() {
+        operation.operation_id = None;
+    }
     openapi.servers = Some(vec![ServerBuilder::new().url(base).build()]);
     openapi
 }
@@ -89,7 +94,7 @@ pub(super) fn finish(mut openapi: utoipa::openapi::OpenApi, public_url: &Url) ->
 #[must_use]
 pub fn openapi_json() -> String {
     let (_, openapi) = super::url_map().split_for_parts();
-    openapi.to_pretty_json().unwrap_or_default()
+    finish(openapi, "/").to_pretty_json().unwrap_or_default()
 }
 
 /// Problems that a request about one thing may meet.
@@ -158,27 +163,34 @@ pub(super) struct Problems<const SET: u8>;
 
 impl<const SET: u8> IntoResponses for Problems<SET> {
     fn responses() -> BTreeMap<String, RefOr<ResponseDoc>> {
-        let mut by_status: BTreeMap<String, String> = BTreeMap::new();
+        let mut by_status: BTreeMap<String, Vec<Code>> = BTreeMap::new();
         for code in ALWAYS.iter().chain(codes(SET)) {
-            let told = by_status.entry(code.status().as_str().to_owned()).or_default();
-            told.push_str(&format!("- `{}`: {}\n", code.as_str(), code.title()));
+            by_status.entry(code.status().as_str().to_owned()).or_default().push(*code);
         }
-        let document = || Content::new(Some(Ref::from_schema_name("ProblemDocument")));
-        by_status
-            .into_iter()
-            .map(|(status, told)| {
-                let response = ResponseBuilder::new().description(told).content(MEDIA_TYPE, document()).build();
-                (status, RefOr::T(response))
-            })
-            .collect()
+        by_status.into_iter().map(|(status, codes)| (status, RefOr::T(response(&codes)))).collect()
     }
+}
+
+/// The response with one of these problems, each with its example.
+fn response(codes: &[Code]) -> ResponseDoc {
+    let examples = codes.iter().map(|code| {
+        let problem = Problem::new(*code);
+        let example = ExampleBuilder::new().summary(code.title()).value(serde_json::to_value(problem.document()).ok());
+        (code.as_str(), RefOr::T(example.build()))
+    });
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("ProblemDocument")))
+        .examples_from_iter(examples)
+        .build();
+    let told: String = codes.iter().map(|code| format!("- `{}`: {}\n", code.as_str(), code.title())).collect();
+    ResponseBuilder::new().description(told).content(MEDIA_TYPE, content).build()
 }
 
 /// The description and its viewer, and the paths they are at.
 pub(super) fn routes(openapi: &utoipa::openapi::OpenApi) -> (Router, [String; 4]) {
     let description = Bytes::from(openapi.to_json().unwrap_or_default());
     // Relative, because the reverse proxy in front may strip a path.
-    let viewer = Arc::new(ViewerConfig::new(["../openapi.json"]).validator_url("none").try_it_out_enabled(true));
+    let viewer = Arc::new(ViewerConfig::new(["../openapi.json"]).validator_url("none").use_base_layout());
     let index = Arc::clone(&viewer);
     let router = Router::new()
         .route("/openapi.json", get(move || std::future::ready(write(description.clone(), "application/json", None))))
@@ -199,7 +211,7 @@ fn asset(file: &str, viewer: &Arc<ViewerConfig<'static>>) -> Response {
             write(bytes, &found.content_type, Some(VIEWER_CACHE_CONTROL))
         }
         Ok(None) => problem::not_found().into_response(),
-        Err(_) => problem::Problem::new(Code::Internal).into_response(),
+        Err(_) => Problem::new(Code::Internal).into_response(),
     }
 }
 

@@ -46,7 +46,7 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// Server-sent events, one for each thing that happened: `id` is its number, `event` its type, `data` an event in JSON.
 /// All that happened before is sent first; with `Last-Event-ID` only what came after. The stream ends when the
 /// verification is decided and its call is over; asked again then, the answer is 204, and a browser stops asking.
-#[utoipa::path(get, path = "/v1/verifications/{id}/events", tag = "verifications",
+#[utoipa::path(get, path = "/v1/verifications/{id}/events", operation_id = "watch_verification", tag = "verifications",
     security(("api_key" = []), ("view_token" = [])),
     params(("id" = String, Path, description = "The id of the verification."),
         ("Last-Event-ID" = Option<u32>, Header, description = "The number of the last event that you have."),

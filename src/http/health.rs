@@ -28,7 +28,7 @@ pub(super) struct Recent(Mutex<Option<(Instant, Readiness)>>);
 /// Whether the process lives.
 ///
 /// Looks at nothing else.
-#[utoipa::path(get, path = "/healthz", tag = "operations", security(()),
+#[utoipa::path(get, path = "/healthz", operation_id = "read_health", tag = "operations", security(()),
     responses((status = 200, body = String, content_type = "text/plain", description = "It does.")))]
 pub(super) async fn alive() -> &'static str {
     "alive\n"
@@ -37,7 +37,7 @@ pub(super) async fn alive() -> &'static str {
 /// Whether the process lives.
 ///
 /// Another name of `/healthz`.
-#[utoipa::path(get, path = "/livez", tag = "operations", security(()),
+#[utoipa::path(get, path = "/livez", operation_id = "read_liveness", tag = "operations", security(()),
     responses((status = 200, body = String, content_type = "text/plain", description = "It does.")))]
 pub(super) async fn alive_alias() -> &'static str {
     "alive\n"
@@ -46,7 +46,7 @@ pub(super) async fn alive_alias() -> &'static str {
 /// Whether work can be taken.
 ///
 /// Store and carriers are usable, the clocks agree, and the process is not about to stop.
-#[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
+#[utoipa::path(get, path = "/readyz", operation_id = "read_readiness", tag = "operations", security(()),
     responses((status = 200, body = Readiness, description = "It can."), (status = 503, body = Readiness, description = "It cannot.")))]
 pub(super) async fn ready(State(app): State<App>) -> Response {
     if app.stop.is_cancelled() {
@@ -72,7 +72,7 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
 /// Measurements.
 ///
 /// In the Prometheus text format. Needs the scope `admin`, unless it is asked on the address of `metrics_listen`.
-#[utoipa::path(get, path = "/metrics", tag = "operations",
+#[utoipa::path(get, path = "/metrics", operation_id = "read_metrics", tag = "operations",
     responses((status = 200, body = String, content_type = "text/plain", description = "All measurements."), Problems<{ docs::READ }>))]
 pub(super) async fn metrics(State(app): State<App>, _admin: Admin) -> Result<Response, Problem> {
     app.scrape.as_ref().map(exposition).ok_or_else(problem::not_found)

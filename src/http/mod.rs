@@ -220,7 +220,7 @@ pub fn edge(setup: Setup<'_>) -> Result<Edge, SetupFault> {
     let mut templates: Vec<String> = openapi.paths.paths.keys().cloned().collect();
     let mut router = router.with_state(app);
     if config.docs {
-        let (docs, paths) = docs::routes(&docs::finish(openapi, public_url));
+        let (docs, paths) = docs::routes(&docs::finish(openapi, public_url.path()));
         router = router.merge(docs);
         templates.extend(paths);
     }

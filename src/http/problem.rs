@@ -30,6 +30,7 @@ macro_rules! codes {
     ($($(#[$meta:meta])* $variant:ident = $status:ident, $word:literal, $title:literal;)+) => {
         /// Every code that a problem document may carry. Clients rely on the words: add to them, never rename them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+        #[schema(as = ProblemCode)]
         pub enum Code { $($(#[$meta])* #[serde(rename = $word)] $variant),+ }
 
         impl Code {
@@ -160,6 +161,7 @@ pub struct ProblemDocument {
 
 /// One faulty member of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ProblemFault)]
 pub struct Fault {
     /// Where: a JSON pointer (RFC 6901) as a URI fragment, or the name of a query parameter or header.
     pub pointer: String,
@@ -243,6 +245,11 @@ impl Problem {
     pub fn header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
         self.0.header = Some((name, value));
         self
+    }
+
+    /// What the client reads.
+    pub(super) fn document(&self) -> &ProblemDocument {
+        &self.0.document
     }
 
     /// The faulty members.

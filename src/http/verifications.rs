@@ -70,7 +70,7 @@ pub(super) struct CheckAnswer {
 ///
 /// The number is called as soon as a carrier takes the call. With an `Idempotency-Key` the request may be repeated: the
 /// same key and body within 24 hours give the same answer, and no second call.
-#[utoipa::path(post, path = "/v1/verifications", tag = "verifications",
+#[utoipa::path(post, path = "/v1/verifications", operation_id = "create_verification", tag = "verifications",
     params(("Idempotency-Key" = Option<String>, Header, max_length = 255,
         description = "Your own name for this request, 1 to 255 visible characters, as in a UUID; with or without quotation marks.")),
     request_body(content = CreateRequest,
@@ -120,7 +120,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 ///
 /// With `wait` the answer is held until the verification changes, or the seconds have passed; say with `revision` which
 /// one you know, so that no change is missed between two requests. A page reads with a view token instead of a key.
-#[utoipa::path(get, path = "/v1/verifications/{id}", tag = "verifications",
+#[utoipa::path(get, path = "/v1/verifications/{id}", operation_id = "read_verification", tag = "verifications",
     security(("api_key" = []), ("view_token" = [])),
     params(("id" = String, Path, description = "Its id."),
         ("wait" = Option<u32>, Query, minimum = 0, maximum = 60, description = "Hold the answer for at most so many seconds."),
@@ -223,7 +223,7 @@ fn named(id: &str) -> Result<VerificationId, Problem> {
 /// List your verifications.
 ///
 /// Newest first.
-#[utoipa::path(get, path = "/v1/verifications", tag = "verifications",
+#[utoipa::path(get, path = "/v1/verifications", operation_id = "list_verifications", tag = "verifications",
     params(("reference" = Option<String>, Query, description = "Only with this reference."),
         ("status" = Option<Status>, Query, description = "Only with this status."),
         ("cursor" = Option<String>, Query, description = "Where the page begins: `next` of the page before."),
@@ -251,7 +251,7 @@ pub(super) async fn list(State(app): State<App>, Verify(caller): Verify, uri: Ur
 /// Take a verification back.
 ///
 /// The call that is alive is ended. Taking back what was taken back before is no error.
-#[utoipa::path(post, path = "/v1/verifications/{id}/cancel", tag = "verifications",
+#[utoipa::path(post, path = "/v1/verifications/{id}/cancel", operation_id = "cancel_verification", tag = "verifications",
     params(("id" = String, Path, description = "Its id.")),
     responses((status = 200, body = VerificationDocument, description = "The verification, now `canceled`."),
         Problems<{ docs::CHANGE }>))]
@@ -268,7 +268,7 @@ pub(super) async fn cancel(
 /// Call the number again.
 ///
 /// Possible from `redial_after` seconds after the last call was placed, and while calls are left.
-#[utoipa::path(post, path = "/v1/verifications/{id}/redial", tag = "verifications",
+#[utoipa::path(post, path = "/v1/verifications/{id}/redial", operation_id = "redial_verification", tag = "verifications",
     params(("id" = String, Path, description = "Its id.")),
     responses((status = 200, body = VerificationDocument, description = "The verification, with its new call."),
         Problems<{ docs::CHANGE }>))]
@@ -285,7 +285,7 @@ pub(super) async fn redial(
 /// Compare a code that was typed on the web.
 ///
 /// Only in mode `speak`, where the call tells the code.
-#[utoipa::path(post, path = "/v1/verifications/{id}/check", tag = "verifications",
+#[utoipa::path(post, path = "/v1/verifications/{id}/check", operation_id = "check_code", tag = "verifications",
     params(("id" = String, Path, description = "Its id.")), request_body = CheckRequest,
     responses((status = 200, body = CheckAnswer, description = "Whether it was right, and the verification as it stands now."),
         Problems<{ docs::CHECK }>))]
@@ -307,7 +307,7 @@ pub(super) async fn check(
 ///
 /// It reads this one verification and its events, for a short time, and nothing else: for the page that waits, which
 /// must not hold an API key.
-#[utoipa::path(post, path = "/v1/verifications/{id}/view-token", tag = "verifications",
+#[utoipa::path(post, path = "/v1/verifications/{id}/view-token", operation_id = "make_view_token", tag = "verifications",
     params(("id" = String, Path, description = "Its id.")),
     responses((status = 200, body = ViewToken, description = "The token."), Problems<{ docs::READ }>))]
 pub(super) async fn view_token(
