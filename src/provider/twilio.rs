@@ -324,3 +324,6 @@ const MAX_RING_SECONDS: u64 = 600;
 /// Twilio's usual limit of `TimeLimit`.
 const MAX_CALL_SECONDS: u64 = 4 * 60 * 60;
 const USER_AGENT: &str = concat!("ringproof/", env!("CARGO_PKG_VERSION"));
+
+#[cfg(test)]
+mod tests;

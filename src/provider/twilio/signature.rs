@@ -203,12 +203,12 @@ impl<'a> Settings<'a> {
 
 /// The forms of a URL that may have been signed: as it was seen, without its port, with the port of its scheme. Which
 /// one, depends on the software that requested it.
-struct UrlForms<'a> {
+pub(super) struct UrlForms<'a> {
     forms: [Option<[&'a str; 3]>; 2],
 }
 
 impl<'a> UrlForms<'a> {
-    fn of(url: &'a str) -> Self {
+    pub(super) fn of(url: &'a str) -> Self {
         let seen = Some([url, "", ""]);
         let Some((scheme, rest)) = url.split_once("://") else { return Self { forms: [seen, None] } };
         let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -228,7 +228,7 @@ impl<'a> UrlForms<'a> {
         Self { forms: [seen, other] }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &[&'a str; 3]> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[&'a str; 3]> {
         self.forms.iter().flatten()
     }
 }

@@ -57,7 +57,9 @@ struct Twiml<'a> {
     style: &'a Style,
     voice: Option<&'a Voice>,
     writer: Writer<Vec<u8>>,
-    chars_left: usize,
+    /// Bytes that may still be written for lines, by the worst case of each.
+    room: usize,
+    lines_left: usize,
 }
 
 impl<'a> Twiml<'a> {
@@ -65,7 +67,7 @@ impl<'a> Twiml<'a> {
         let mut writer = Writer::new(Vec::with_capacity(1024));
         drop(writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None))));
         drop(writer.write_event(Event::Start(BytesStart::new("Response"))));
-        Self { style, voice: style.voices.of(language), writer, chars_left: MAX_CHARS }
+        Self { style, voice: style.voices.of(language), writer, room: MAX_BYTES, lines_left: MAX_LINES }
     }
 
     fn finish(mut self) -> Reply {
@@ -75,7 +77,11 @@ impl<'a> Twiml<'a> {
     }
 
     fn lines(&mut self, lines: &[Line]) {
-        for line in lines.iter().take(MAX_LINES) {
+        for line in lines {
+            if self.lines_left == 0 {
+                return;
+            }
+            self.lines_left -= 1;
             match line {
                 Line::Say { text, .. } => self.say(text),
                 Line::Play { recording, .. } => self.play(recording),
@@ -112,12 +118,10 @@ impl<'a> Twiml<'a> {
     }
 
     fn say(&mut self, text: &str) {
-        let text = self.within_limits(text);
-        if !text.trim().is_empty() {
-            self.open_say();
-            self.text(&text);
-            self.close("Say");
-        }
+        let text = self.sayable(text);
+        self.open_say();
+        self.text(&text);
+        self.close("Say");
     }
 
     fn open_say(&mut self) {
@@ -135,6 +139,9 @@ impl<'a> Twiml<'a> {
             let spoken: Vec<String> = digits.iter().map(|digit| digit.as_char().to_string()).collect();
             return self.say(&spoken.join(", "));
         }
+        if !self.take(digits.len() * BYTES_A_DIGIT) {
+            return;
+        }
         self.open_say();
         for (index, digit) in digits.iter().enumerate() {
             if index > 0 {
@@ -150,8 +157,12 @@ impl<'a> Twiml<'a> {
     fn play(&mut self, recording: &str) {
         let Some(folder) = &self.style.recordings_url else { return };
         let name: String = url::form_urlencoded::byte_serialize(recording.as_bytes()).collect();
+        let url = format!("{folder}{}", name.replace('+', "%20"));
+        if !self.take(url.len() * BYTES_A_CHAR) {
+            return;
+        }
         self.open("Play", &[]);
-        self.text(&format!("{folder}{}", name.replace('+', "%20")));
+        self.text(&url);
         self.close("Play");
     }
 
@@ -162,11 +173,18 @@ impl<'a> Twiml<'a> {
     }
 
     /// The text as far as it may be spoken, without characters that XML 1.0 cannot hold.
-    fn within_limits(&mut self, text: &str) -> String {
-        let room = self.chars_left.min(MAX_CHARS_SAID);
-        let text: String = text.chars().take(room).map(|c| if is_xml(c) { c } else { ' ' }).collect();
-        self.chars_left = self.chars_left.saturating_sub(text.chars().count());
+    fn sayable(&mut self, text: &str) -> String {
+        let most = MAX_CHARS_SAID.min(self.room / BYTES_A_CHAR);
+        let text: String = text.chars().take(most).map(|c| if is_xml(c) { c } else { ' ' }).collect();
+        self.room -= text.chars().count() * BYTES_A_CHAR;
         text
+    }
+
+    /// Takes room for something that cannot be cut short; false when there is not enough.
+    fn take(&mut self, bytes: usize) -> bool {
+        let left = self.room.checked_sub(bytes);
+        self.room = left.unwrap_or(self.room);
+        left.is_some()
     }
 
     fn open(&mut self, name: &str, attributes: &[(&str, &str)]) {
@@ -205,10 +223,14 @@ fn whole_seconds(duration: Duration) -> u64 {
 
 /// Most characters of one `Say`, by Twilio's limit.
 const MAX_CHARS_SAID: usize = 4096;
-/// Most characters in a document: escaped, and with everything around them, they stay below Twilio's 64 kB.
-const MAX_CHARS: usize = 8192;
-/// Most lines spoken at once.
+/// Most bytes of what lines hold: with the elements around them they stay below Twilio's 64 kB.
+const MAX_BYTES: usize = 48 * 1024;
+/// Most lines of a document.
 const MAX_LINES: usize = 64;
+/// What a character takes at most, once escaped.
+const BYTES_A_CHAR: usize = 6;
+/// What a spoken digit takes at most, with its elements.
+const BYTES_A_DIGIT: usize = 80;
 /// Longest wait that is asked for, in seconds.
 const MAX_SECONDS: u64 = 120;
 /// Longest break inside spoken text, by the limit of the speech engines.

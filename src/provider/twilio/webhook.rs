@@ -41,7 +41,7 @@ pub(super) fn is_call_id(text: &str) -> bool {
     (1..=MAX_CALL_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn form_of<'a>(inbound: &Inbound<'a>) -> Result<Form<'a>, Refused> {
+pub(super) fn form_of<'a>(inbound: &Inbound<'a>) -> Result<Form<'a>, Refused> {
     if inbound.method == "GET" {
         return Ok(Form::Query);
     }

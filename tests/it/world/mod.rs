@@ -1,0 +1,3 @@
+//! Owns the world around a gateway under test: the carrier it asks for calls, and the people who answer them.
+
+pub(crate) mod carrier;
