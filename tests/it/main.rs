@@ -12,5 +12,7 @@
 )]
 
 mod deploy;
+mod providers;
 mod simulation;
 mod tidy;
+mod world;

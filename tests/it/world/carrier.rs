@@ -146,6 +146,8 @@ struct Book {
     violations: Vec<String>,
     trouble: Trouble,
     next_sid: u64,
+    /// Status callbacks that are yet to be delivered.
+    under_way: usize,
 }
 
 /// One call.
@@ -347,10 +349,7 @@ impl Carrier {
             !calls.is_empty() && calls.iter().all(|call| call.is_over())
         })
         .await;
-        self.until("all webhooks to be delivered", |carrier| {
-            carrier.world.book().posted.iter().all(|posted| posted.reply.is_some())
-        })
-        .await;
+        self.until("all webhooks to be delivered", |carrier| carrier.world.book().under_way == 0).await;
     }
 
     /// Sends a webhook once more, byte for byte.

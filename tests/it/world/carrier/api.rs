@@ -105,9 +105,7 @@ async fn create(world: &Arc<World>, form: Vec<(String, String)>) -> Result<Answe
             described.as_object_mut().unwrap().remove("sid");
             Ok(answer(201, &described))
         }
-        Create::Queued { told, dialled_after } => {
-            Ok(answer(201, &described(world, &place(dialled_after), Some(told))))
-        }
+        Create::Queued { told, dialled_after } => Ok(answer(201, &described(world, &place(dialled_after), Some(told)))),
     }
 }
 

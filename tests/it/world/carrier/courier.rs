@@ -111,6 +111,7 @@ pub(super) fn status(world: &Arc<World>, call: &Arc<Call>, status: &str, sip: Op
     if trouble.no_statuses {
         return;
     }
+    world.book().under_way += 1;
     let (world, call) = (Arc::clone(world), Arc::clone(call));
     Arc::clone(&world).spawn(async move {
         sleep(trouble.shuffle.map_or(Duration::ZERO, |(seed, most)| by_chance(seed, sequence, most))).await;
@@ -121,6 +122,7 @@ pub(super) fn status(world: &Arc<World>, call: &Arc<Call>, status: &str, sip: Op
             sleep(Duration::from_millis(30) * (8_u32.saturating_sub(sequence))).await;
         }
         post(&world, &url, &params).await;
+        world.book().under_way -= 1;
     });
 }
 
@@ -133,10 +135,12 @@ pub(super) fn machine_detection(world: &Arc<World>, call: &Arc<Call>, answered_b
         pair("CallSid", &call.sid),
         pair("MachineDetectionDuration", "3200"),
     ];
+    world.book().under_way += 1;
     let world = Arc::clone(world);
     Arc::clone(&world).spawn(async move {
         sleep(world.real(Duration::from_secs(3))).await;
         post(&world, &url, &params).await;
+        world.book().under_way -= 1;
     });
 }
 

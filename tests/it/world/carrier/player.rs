@@ -221,8 +221,8 @@ impl Player {
 
     fn end(&self, over: &Over) {
         let Over(status, sip) = *over;
-        self.call.state().status = status.to_owned();
         courier::status(&self.world, &self.call, status, Some(sip));
+        self.call.state().status = status.to_owned();
     }
 
     fn seconds(&self, name: &str) -> Option<u64> {

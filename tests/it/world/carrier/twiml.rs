@@ -110,8 +110,7 @@ fn say(node: Node<'_, '_>) -> Result<Verb, String> {
 }
 
 fn gather(node: Node<'_, '_>) -> Result<Gather, String> {
-    let known =
-        ["input", "numDigits", "finishOnKey", "timeout", "actionOnEmptyResult", "action", "method"];
+    let known = ["input", "numDigits", "finishOnKey", "timeout", "actionOnEmptyResult", "action", "method"];
     known_attributes(node, &known)?;
     method(node)?;
     if node.attribute("input") != Some("dtmf") {
