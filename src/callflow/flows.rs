@@ -10,7 +10,11 @@ use super::{
 };
 
 /// The flows that are part of the program: file name and text.
-const BUILT_IN: &[(&str, &str)] = &[("press-pound.xml", include_str!("../../callflows/press-pound.xml"))];
+const BUILT_IN: &[(&str, &str)] = &[
+    ("press-pound.xml", include_str!("../../callflows/press-pound.xml")),
+    ("match-code.xml", include_str!("../../callflows/match-code.xml")),
+    ("speak-code.xml", include_str!("../../callflows/speak-code.xml")),
+];
 
 /// Call flows by their id.
 #[derive(Debug, Clone, Default)]

@@ -211,25 +211,30 @@ fn question<'a, 'i>(reader: &mut Reader<'a, 'i>, node: Node<'a, 'i>, names: &Nam
         reader.fault(node, Rule::Element, "the gather answers no key", "add <on key=\"…\">");
     }
     let prompt: Vec<Said> = heard.into_iter().filter_map(|child| said(reader, child, names, true)).collect();
+    let code_end = for_code.then(|| end.unwrap_or(Digit::POUND));
     let mut read: Vec<Answer> = Vec::new();
     for child in answers {
-        let Some(answer) = answer(reader, child, names, for_code) else { continue };
+        let Some(answer) = answer(reader, child, names, code_end) else { continue };
         if read.iter().any(|earlier| earlier.on == answer.on) {
             reader.fault(child, Rule::Duplicate, "this is answered by an earlier <on>", "remove one of them");
         }
         read.push(answer);
     }
-    Question { code_end: for_code.then(|| end.unwrap_or(Digit::POUND)), wait, times, prompt, answers: read }
+    Question { code_end, wait, times, prompt, answers: read }
 }
 
 fn answer<'a, 'i>(
     reader: &mut Reader<'a, 'i>,
     node: Node<'a, 'i>,
     names: &Names<'_>,
-    for_code: bool,
+    code_end: Option<Digit>,
 ) -> Option<Answer> {
     reader.attributes(node, &[], &["key", "code", "other", "silence"]);
     let key = reader.key(node, "key").map(Trigger::Key);
+    if code_end.is_some() && key == code_end.map(Trigger::Key) {
+        let help = "an entry of that key alone is no code; use other=\"true\"";
+        reader.fault_at(node, "key", Rule::Value, "this key ends the entry", help);
+    }
     let code = reader.word(node, "code", [("right", Trigger::RightCode)].into_iter());
     let other = reader.word(node, "other", [("true", Trigger::Other)].into_iter());
     let silence = reader.word(node, "silence", [("true", Trigger::Silence)].into_iter());
@@ -237,7 +242,7 @@ fn answer<'a, 'i>(
         let help = "write one of key=\"#\", code=\"right\", other=\"true\", silence=\"true\"";
         reader.fault(node, Rule::Attribute, "<on> waits for exactly one thing", help);
     }
-    if code.is_some() && !for_code {
+    if code.is_some() && code_end.is_none() {
         let help = "write listen=\"code\" at the gather";
         reader.fault_at(node, "code", Rule::Value, "this gather listens for one key, not for a code", help);
     }
