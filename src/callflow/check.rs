@@ -13,7 +13,10 @@ use super::{
     model::{Act, Answer, CallFlow, Item, Prompt, Question, Said, Sound, Trigger, What},
     text::Template,
 };
-use crate::outcome::{Mode, Purpose, Reason};
+use crate::{
+    dtmf::Digit,
+    outcome::{Mode, Purpose},
+};
 
 /// Within this time it is said who calls.
 const OPENING: Duration = Duration::from_secs(1);
@@ -205,7 +208,7 @@ fn settle(
 /// Why a `verify` must not stand where it does.
 fn wrong_verify(mode: Mode, on: Option<Trigger>) -> Option<(&'static str, &'static str)> {
     match (mode, on) {
-        (Mode::Confirm, Some(Trigger::Key(_))) | (Mode::Match, Some(Trigger::RightCode)) => None,
+        (Mode::Confirm, Some(Trigger::Key(Digit::POUND))) | (Mode::Match, Some(Trigger::RightCode)) => None,
         (Mode::Speak, _) => Some((
             "in mode `speak` nothing is confirmed on the telephone: the code is typed on the web",
             "speak the code with <digits of=\"code\"/>, then <end>",
@@ -384,18 +387,12 @@ fn code(flow: &CallFlow, faults: &mut Faults) {
     }
 }
 
-/// Some call can be confirmed, and somebody who is not asked by anybody can say so.
+/// Some call can be confirmed.
 fn confirms(flow: &CallFlow, faults: &mut Faults) {
-    let gives = |wanted: Verdict| {
-        verbs(flow).any(|(act, _)| matches!(act, Act::Settle { verdict: Some(verdict), .. } if *verdict == wanted))
-    };
-    if flow.mode != Mode::Speak && !gives(Verdict::Verify) {
-        let help = "add <verify say=\"…\"/> to the <on> of the right key or code";
+    let verifies = verbs(flow).any(|(act, _)| matches!(act, Act::Settle { verdict: Some(Verdict::Verify), .. }));
+    if flow.mode != Mode::Speak && !verifies {
+        let help = "add <on key=\"#\"> or <on code=\"right\"> with <verify say=\"…\"/>";
         faults.add(&flow.at, Rule::Verify, "no call can be confirmed", help);
-    }
-    if !gives(Verdict::Deny(Reason::FraudReported)) {
-        let help = "add <on key=\"0\"> that leads to <deny reason=\"fraud_reported\" say=\"…\"/>";
-        faults.add(&flow.at, Rule::Report, "nobody can report an unwanted call", help);
     }
 }
 

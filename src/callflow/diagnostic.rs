@@ -84,8 +84,6 @@ rules! {
     CodeSpoken = "code-spoken",
     /// Every call ends with something decided, and decided once.
     Undecided = "undecided",
-    /// A callee can report an unwanted call wherever they could confirm.
-    Report = "report",
     /// A reason of the outer contract that the verb may give.
     Reason = "reason",
     /// Who calls is said within the first second.
