@@ -1,3 +1,5 @@
+//! Addresses that results are posted to, and those that they must never reach.
+
 use super::*;
 
 fn allows(reach: Reach, text: &str) -> bool {

@@ -124,6 +124,50 @@ fn every_dependency_has_its_line() {
 }
 
 #[test]
+fn the_map_knows_every_module() {
+    let map = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let crate_root = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let mut faults = Vec::new();
+    for module in crate_root.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')) {
+        let names = [
+            format!("`src/{module}/`"),
+            format!("`src/{module}.rs`"),
+            format!("`{module}.rs`"),
+            format!("`{module}/`"),
+        ];
+        if !names.iter().any(|name| map.contains(name)) {
+            faults.push(format!("ARCHITECTURE.md: does not say what `{module}` owns"));
+        }
+    }
+    none(&faults);
+}
+
+#[test]
+fn every_metric_is_described() {
+    let document = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let described: BTreeSet<String> = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name.to_owned()))
+        .filter(|name| name.starts_with("ringproof_") || name.starts_with("http_"))
+        .collect();
+    let recorded: BTreeSet<String> = files("src").iter().flat_map(|(_, text)| metrics_in(text)).collect();
+    assert!(recorded.len() > 10, "the metrics were not found");
+    let mut faults: Vec<String> =
+        recorded.difference(&described).map(|name| format!("docs/operations.md: no line for `{name}`")).collect();
+    faults.extend(described.difference(&recorded).map(|name| format!("docs/operations.md: nobody records `{name}`")));
+    none(&faults);
+}
+
+/// Names that are given to the macros of the metrics facade.
+fn metrics_in(text: &str) -> Vec<String> {
+    ["counter!(", "histogram!(", "gauge!("]
+        .iter()
+        .flat_map(|opening| text.split(opening).skip(1))
+        .filter_map(|rest| Some(rest.trim_start().strip_prefix('"')?.split_once('"')?.0.to_owned()))
+        .collect()
+}
+
+#[test]
 fn every_script_of_the_store_has_its_header() {
     let mut faults = Vec::new();
     for (path, text) in files("src").into_iter().filter(|(path, _)| path.ends_with(".lua")) {
