@@ -3,6 +3,7 @@
 //! Read [`verification`] first: everything that is decided is decided there. `ARCHITECTURE.md` is the map.
 
 pub mod callflow;
+pub mod demo;
 pub mod dtmf;
 pub mod gateway;
 pub mod http;

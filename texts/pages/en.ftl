@@ -70,6 +70,7 @@ calling-how-long = It may take a few seconds until it rings. It rings for { $sec
 calling-again-after = Nothing rings? Call again in { $seconds } seconds.
 calling-again-now = Nothing rings? We can call again.
 calling-again = Call again
+calling-again-in = Call again in { $seconds } s
 calling-other = Use another phone
 calling-cancel = Cancel
 calling-reload = This page looks again by itself.

@@ -70,6 +70,7 @@ calling-how-long = 鳴り始めるまで数秒かかることがあります。�
 calling-again-after = 電話が鳴りませんか？{ $seconds } 秒後にもう一度かけられます。
 calling-again-now = 電話が鳴りませんか？もう一度かけられます。
 calling-again = もう一度電話する
+calling-again-in = あと { $seconds } 秒でもう一度電話する
 calling-other = 別の電話を使う
 calling-cancel = キャンセル
 calling-reload = このページは自動的に更新されます。
