@@ -89,6 +89,7 @@ type Browser = axum::Extension<Arc<Session>>;
 /// The HTTP client of the backend does not start.
 pub fn pages(setup: Setup) -> Result<Router, NoClient> {
     let Setup { api_url, api_key, simulator, brand, ring_timeout_s, clock, entropy, stop } = setup;
+    simulator.expect_telephones();
     let demo = Arc::new(Demo {
         backend: Backend::new(api_url, api_key).map_err(NoClient)?,
         sessions: Sessions::new(Arc::clone(&clock), entropy),

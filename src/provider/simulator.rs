@@ -13,7 +13,10 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -53,18 +56,15 @@ const CLAIM_WAIT: Duration = Duration::from_secs(1);
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// How many times faster than in real life calls go: 1 to 1000. Keys in the first second of a call are ignored as
-    /// recorded tones; above 2, moods need that time shortened too (`early_keys_ms` of the verification's policy).
+    /// recorded tones; above 2, moods need that time shortened too (`early_keys` of `[verification]`).
     pub speed: u16,
     /// The digits that a simulated callee keys when a code is asked for, as it cannot see the screen.
     pub code: Option<String>,
-    /// Whether calls wait a second for a telephone that was made for them. Only the demo makes any.
-    #[serde(skip)]
-    pub telephones: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { speed: 1, code: None, telephones: false }
+        Self { speed: 1, code: None }
     }
 }
 
@@ -95,6 +95,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     /// Weak, because the switchboard holds its carriers.
     switchboard: OnceLock<Weak<dyn Switchboard>>,
+    /// Whether there may be a telephone for a call.
+    expecting: AtomicBool,
     registered: Mutex<Registered>,
     /// A call finds its telephone when this moves on.
     registrations: tokio::sync::watch::Sender<u64>,
@@ -127,6 +129,7 @@ impl Simulator {
             config,
             clock,
             switchboard: OnceLock::new(),
+            expecting: AtomicBool::new(false),
             registered: Mutex::default(),
             registrations: tokio::sync::watch::Sender::new(0),
             live: Mutex::default(),
@@ -140,6 +143,11 @@ impl Simulator {
     pub fn connect(&self, switchboard: &Arc<dyn Switchboard>) {
         // A second switchboard would split the calls of one carrier over two gateways.
         let _ = self.inner.switchboard.set(Arc::downgrade(switchboard));
+    }
+
+    /// From now on a call waits a second for the telephone that is made known for it.
+    pub fn expect_telephones(&self) {
+        self.inner.expecting.store(true, Ordering::Relaxed);
     }
 
     /// Lets calls of this verification ring at `telephone`.
@@ -200,7 +208,7 @@ impl Inner {
 
     /// The telephone that a call rings at.
     async fn find_telephone(&self, order: &Order) -> Arc<Telephone> {
-        if self.config.telephones {
+        if self.expecting.load(Ordering::Relaxed) {
             let mut registrations = self.registrations.subscribe();
             let look = async {
                 loop {

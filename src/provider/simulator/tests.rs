@@ -83,10 +83,13 @@ struct World {
 impl World {
     fn new(entry: bool, telephones: bool) -> Self {
         let board = Arc::new(Board { entry, ..Board::default() });
-        let config = Config { speed: 100, code: Some(String::from("123456")), telephones };
+        let config = Config { speed: 100, code: Some(String::from("123456")) };
         let simulator = Simulator::new("phones", config);
         let switchboard: Arc<dyn Switchboard> = board.clone();
         simulator.connect(&switchboard);
+        if telephones {
+            simulator.expect_telephones();
+        }
         Self { board, simulator }
     }
 
@@ -248,7 +251,7 @@ async fn the_gateway_hangs_up() {
 #[test]
 fn settings_are_checked() {
     assert!(Config::default().faults().is_empty());
-    let wrong = Config { speed: 0, code: Some(String::from("12a")), telephones: false };
+    let wrong = Config { speed: 0, code: Some(String::from("12a")) };
     assert_eq!(wrong.faults().len(), 2);
 }
 
