@@ -9,7 +9,7 @@ use super::{
     step::Step,
 };
 use crate::{
-    callflow::{Heard, Listening, Verdict},
+    callflow::{Heard, Listening, Position, Verdict},
     dtmf::{Digit, Digits},
     outcome::{Mode, Reason, Status},
     secret::Secret,
@@ -25,7 +25,7 @@ impl Step<'_> {
         else {
             return self.ignore(Ignored::Late);
         };
-        let (class, heard) = self.judge(index, listening, digits);
+        let (class, heard) = self.judge(index, &position, listening, digits);
         let wrong = match class {
             EntryClass::WrongCode | EntryClass::Unterminated => true,
             EntryClass::Other | EntryClass::Pound | EntryClass::Star | EntryClass::Zero => {
@@ -99,7 +99,7 @@ impl Step<'_> {
         self.listening(index).is_some()
     }
 
-    fn judge(&self, index: u8, listening: Listening, digits: &Digits) -> (EntryClass, Heard) {
+    fn judge(&self, index: u8, position: &Position, listening: Listening, digits: &Digits) -> (EntryClass, Heard) {
         let early = Duration::from_millis(self.v.request.policy.early_keys_ms.into());
         let heard_at = self.v.calls.get(usize::from(index)).and_then(|call| call.heard_at);
         if !digits.is_empty() && heard_at.is_some_and(|at| self.now < at.plus(early)) {
@@ -112,13 +112,18 @@ impl Step<'_> {
                 (EntryClass::Silence, None) => (EntryClass::Silence, Heard::Silence),
                 (_, None) => (EntryClass::Other, Heard::Other),
             },
-            Listening::Code(end) => self.judge_code(end, digits),
+            Listening::Code(end) => self.judge_code(position, end, digits),
         }
     }
 
-    fn judge_code(&self, end: Digit, digits: &Digits) -> (EntryClass, Heard) {
+    fn judge_code(&self, position: &Position, end: Digit, digits: &Digits) -> (EntryClass, Heard) {
         if digits.is_empty() {
             return (EntryClass::Silence, Heard::Silence);
+        }
+        // One key in the place of a code, with or without the ending key: zero reports, star repeats, where the flow says so.
+        let entered = digits.before(end).unwrap_or_else(|| digits.clone());
+        if let Some(key) = entered.single().filter(|key| self.flow.expects(position, *key)) {
+            return (Self::class_of_key(&entered), Heard::Key(key));
         }
         let Some(entry) = digits.before(end) else { return (EntryClass::Unterminated, Heard::Other) };
         let right = self

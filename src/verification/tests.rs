@@ -68,7 +68,11 @@ struct Told {
 
 impl Told {
     fn new(mode: Mode, targets: u8) -> Self {
-        let flow = flow(mode);
+        Self::with(flow(mode), targets)
+    }
+
+    fn with(flow: CallFlow, targets: u8) -> Self {
+        let mode = flow.mode();
         let id = VerificationId::new(START, [7; 16], Partition::of(1));
         let expires_at = START.plus(Duration::from_secs(300));
         let (v, effects) = Verification::start(id, START, expires_at, request(mode, targets, &flow), &flow, [9; 16]);
@@ -240,6 +244,23 @@ fn a_matched_code() {
         1,
         &format!("{UP}12 keys #\n18 keys 428572#\n24 keys 428571##\n30 completed")
     ));
+}
+
+/// Where a code is asked for, one key alone is a key where the flow answers it, and a wrong entry where it does not.
+#[test]
+fn a_report_in_the_place_of_a_code() {
+    let flow = || CallFlow::parse("match", include_str!("../../callflows/match-code.xml")).unwrap();
+    for (keys, told) in [
+        ("8 keys 0#\n9 keys #", (Status::Denied, Some(Reason::FraudReported), 0)),
+        ("8 keys 0\n9 keys #\n10 keys 1", (Status::Denied, Some(Reason::FraudReported), 0)),
+        ("8 keys 0#\n9 keys 1\n10 keys 428571#", (Status::Verified, None, 0)),
+        ("8 keys *#\n9 keys *\n10 keys 428571#", (Status::Verified, None, 0)),
+        ("8 keys 1#\n9 keys 12#\n10 keys 428571#", (Status::Verified, None, 2)),
+        ("8 keys #", (Status::Pending, None, 1)),
+    ] {
+        let v = Told::with(flow(), 1).hear(&format!("{UP}{keys}")).v;
+        assert_eq!((v.status, v.reason, v.wrong_entries), told, "{keys}");
+    }
 }
 
 #[test]
