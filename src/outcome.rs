@@ -5,9 +5,10 @@ use std::{fmt, str::FromStr};
 
 use minicbor::{Decode, Encode};
 
-/// Makes a plain enum with one fixed outside name for each variant.
+/// Makes a plain enum with one fixed outside name for each variant. The names are taken as tokens: the description of the
+/// API does not see through a `literal` that a macro hands on.
 macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $index:literal $variant:ident = $text:literal),+ $(,)? }) => {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $index:literal $variant:ident = $text:tt),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
         #[cbor(index_only)]

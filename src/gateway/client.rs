@@ -148,8 +148,11 @@ impl Gateway {
     ) -> Result<(Verification, bool), Refusal> {
         let code = typed_code(code).ok_or_else(|| Refusal::out_of_range("code", "a code is 6 to 10 digits"))?;
         let done = self.shell.ask(client, id, Input::Check(code)).await?;
-        if let Some(why) = done.ignored {
-            return Err(not_done(why, &done.value, self.shell.clock.now()));
+        match done.ignored {
+            None => {}
+            // When the code is spoken depends on the callee, not on a time.
+            Some(Ignored::NotNow) => return Err(Refusal::NotNow { retry_after: 0 }),
+            Some(why) => return Err(not_done(why, &done.value, self.shell.clock.now())),
         }
         let right = done.changed && done.value.status == Status::Verified;
         Ok((Arc::unwrap_or_clone(done.value), right))

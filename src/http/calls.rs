@@ -73,7 +73,7 @@ pub(super) async fn list(State(app): State<App>, Calls(caller): Calls, uri: Uri)
         limit: parameters.read("limit", "a number"),
     };
     parameters.end()?;
-    let page = app.gateway.calls(&query).await?;
+    let page = app.gateway.calls(&query).await.map_err(|refusal| Problem::from(refusal).in_query())?;
     let list = CallRecordList { items: page.items.iter().map(record_document).collect(), next: page.next };
     Ok(json(StatusCode::OK, &list))
 }

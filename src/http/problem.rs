@@ -27,7 +27,7 @@ pub const MAX_FAULTS: usize = 16;
 
 /// Makes the table of codes: the variant, its status, its word, its title.
 macro_rules! codes {
-    ($($(#[$meta:meta])* $variant:ident = $status:ident, $word:literal, $title:literal;)+) => {
+    ($($(#[$meta:meta])* $variant:ident = $status:ident, $word:tt, $title:tt;)+) => {
         /// Every code that a problem document may carry. Clients rely on the words: add to them, never rename them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
         #[schema(as = ProblemCode)]
@@ -236,6 +236,15 @@ impl Problem {
         }
         if self.0.document.errors.len() < MAX_FAULTS {
             self.0.document.errors.push(fault);
+        }
+        self
+    }
+
+    /// Says that the faulty members are parameters of the query, which have names, not places.
+    #[must_use]
+    pub fn in_query(mut self) -> Self {
+        for fault in &mut self.0.document.errors {
+            fault.pointer = fault.pointer.trim_start_matches("#/").to_owned();
         }
         self
     }

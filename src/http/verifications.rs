@@ -239,7 +239,8 @@ pub(super) async fn list(State(app): State<App>, Verify(caller): Verify, uri: Ur
         limit: parameters.read("limit", "a number"),
     };
     parameters.end()?;
-    let page = app.gateway.list(&caller.tenant.client, &query).await?;
+    let page =
+        app.gateway.list(&caller.tenant.client, &query).await.map_err(|refusal| Problem::from(refusal).in_query())?;
     let list = VerificationList { items: page.items.iter().map(document).collect(), next: page.next };
     let mut response = json(StatusCode::OK, &list);
     if let Some(allowance) = allowance {
