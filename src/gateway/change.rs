@@ -133,10 +133,8 @@ impl Shell {
                     now = now.max(store_now);
                     tries += 1;
                 }
-                Err(fault) => {
-                    self.cache.remove(&id);
-                    return Err(fault.into());
-                }
+                // Written or not: what is remembered stays a guess, and the next commit onto it tells.
+                Err(fault) => return Err(fault.into()),
             }
         }
         counter!("ringproof_changes_contended_total").increment(1);

@@ -14,6 +14,7 @@
 mod api;
 mod deploy;
 mod providers;
+mod gateway;
 mod simulation;
 mod tidy;
 mod world;

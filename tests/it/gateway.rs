@@ -1,0 +1,10 @@
+//! The gateway with a scripted carrier, a store in memory and a clock that stands still until it is moved.
+
+mod calls;
+mod carrier;
+mod creates;
+mod faults;
+mod faulty;
+mod reports;
+mod secrets;
+mod world;
