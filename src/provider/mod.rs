@@ -64,7 +64,7 @@ pub struct Capabilities {
 }
 
 /// A call to be placed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Order {
     /// Its token.
     pub token: CallToken,
@@ -82,6 +82,13 @@ pub struct Order {
     pub flow_url: String,
     /// Where the carrier tells how the call goes.
     pub status_url: String,
+}
+
+/// Shows which call it is, not the token in the URLs, nor what is dialled after answer.
+impl std::fmt::Debug for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Order").field("call", &self.token.call).field("to", &self.to).finish_non_exhaustive()
+    }
 }
 
 /// A call to be ended.

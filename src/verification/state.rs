@@ -113,7 +113,7 @@ pub struct Request {
 }
 
 /// One number that may be called.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Target {
     /// The number.
     #[n(0)]
@@ -136,6 +136,18 @@ pub struct Target {
     /// Ways to call it, best first. Never empty.
     #[n(6)]
     pub routes: Vec<Route>,
+}
+
+/// Shows neither the number nor what is dialled after answer: together they lead to one person's desk.
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Target")
+            .field("to", &self.to)
+            .field("extension", &self.extension.is_some())
+            .field("locale", &self.locale)
+            .field("routes", &self.routes)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A carrier and the number it shows to the callee.

@@ -13,8 +13,8 @@
 
 mod api;
 mod deploy;
-mod providers;
 mod gateway;
+mod providers;
 mod simulation;
 mod tidy;
 mod world;
