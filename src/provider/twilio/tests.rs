@@ -127,12 +127,11 @@ fn answers_to_looking_whether_we_are_known() {
 
 /// Reads an error of the API: our words for it.
 fn refusal(status: u16, body: &str) -> String {
-    match dialect("").created(&answer(status, body)) {
-        Created::Settled(PlaceResult::Refused { cause, try_next_route }) => {
-            format!("{:?} {:?} {}", cause.end, cause.fault, if try_next_route { "elsewhere" } else { "never" })
-        }
-        other => format!("{other:?}"),
-    }
+    let created = dialect("").created(&answer(status, body));
+    let Created::Settled(PlaceResult::Refused { cause, try_next_route }) = created else {
+        return format!("{created:?}");
+    };
+    format!("{:?} {:?} {}", cause.end, cause.fault, if try_next_route { "elsewhere" } else { "never" })
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     dtmf::Digits,
+    phone::E164,
     provider::{Accepted, Endpoint, Inbound, Refused},
     verification::{AnsweredBy, Signal},
 };
@@ -26,14 +27,19 @@ pub(super) fn accept(keys: &Keys, account_sid: &str, inbound: &Inbound<'_>) -> R
         return Err(Refused::WrongAccount);
     }
     let said = Said::read(&params)?;
-    let carrier_call_id = match said.call_sid {
-        Some(sid) if is_call_id(sid) => Some(sid.to_owned()),
-        Some(_) => return Err(Refused::Malformed),
-        None => None,
+    let call_sid = said.call_sid.filter(|sid| is_call_id(sid)).ok_or(Refused::Malformed)?;
+    let to = match (said.to, inbound.to) {
+        (Some(to), _) => Some(number(to).ok_or(Refused::Malformed)?),
+        // What machine detection reports has no number in it.
+        (None, Endpoint::Status) => None,
+        (None, Endpoint::Flow | Endpoint::Keys { .. }) => return Err(Refused::Malformed),
     };
-    // A number that is none, such as `sip:…` or `client:…`, is no number that we have called.
-    let to = said.to.and_then(|to| to.parse().ok());
-    Ok(Accepted { carrier_call_id, to, signal: said.signal(inbound.to)? })
+    Ok(Accepted { carrier_call_id: Some(call_sid.to_owned()), to, signal: said.signal(inbound.to)? })
+}
+
+/// A number in international form; some servers leave the plus sign out.
+fn number(text: &str) -> Option<E164> {
+    text.parse().or_else(|_| format!("+{text}").parse()).ok()
 }
 
 /// Whether `text` can be a carrier's name for a call: opaque, but printable and short.

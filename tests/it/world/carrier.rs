@@ -326,19 +326,12 @@ impl Carrier {
         self.world.book().violations.clone()
     }
 
-    /// Waits until `condition` holds.
-    #[track_caller]
-    pub(crate) fn until<'a>(
-        &'a self,
-        what: &'a str,
-        condition: impl Fn(&Self) -> bool + 'a,
-    ) -> impl Future<Output = ()> + 'a {
-        async move {
-            let deadline = Instant::now() + MAX_WAIT;
-            while !condition(self) {
-                assert!(Instant::now() < deadline, "waited in vain for: {what}; calls: {:#?}", self.calls());
-                sleep(Duration::from_millis(5)).await;
-            }
+    /// Waits until `condition` holds; fails, saying `what` did not come, when that takes too long.
+    pub(crate) async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + MAX_WAIT;
+        while !condition(self) {
+            assert!(Instant::now() < deadline, "waited in vain for: {what}; calls: {:#?}", self.calls());
+            sleep(Duration::from_millis(5)).await;
         }
     }
 

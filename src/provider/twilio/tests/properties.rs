@@ -83,8 +83,11 @@ fn tamed(wild: &Script) -> Script {
     script(&wild.language, tame(&wild.before), then)
 }
 
-/// Names and attributes of all elements, in order and with their depth; texts are left out.
-fn elements(body: &str) -> Vec<(usize, String, Vec<(String, String)>)> {
+/// Depth, name and attributes of an element.
+type Element = (usize, String, Vec<(String, String)>);
+
+/// All elements in order; texts are left out.
+fn elements(body: &str) -> Vec<Element> {
     let document = Document::parse(body).unwrap();
     let elements = document.descendants().filter(roxmltree::Node::is_element);
     elements

@@ -145,15 +145,29 @@ fn whose_call_it_is() {
     let accepted = accept(Endpoint::Flow, &body(ACCOUNT, "CallSid=v3:abc&To=%2B819012345678")).unwrap();
     assert_eq!(accepted.carrier_call_id.as_deref(), Some("v3:abc"));
     assert_eq!(accepted.to.unwrap().expose(), "+819012345678");
-    let accepted = accept(Endpoint::Flow, &body(ACCOUNT, "Called=%2B819012345678")).unwrap();
-    assert_eq!((accepted.carrier_call_id, accepted.to.unwrap().expose()), (None, "+819012345678"));
-    assert!(accept(Endpoint::Flow, &body(ACCOUNT, "To=sip:a@example.com")).unwrap().to.is_none());
+    for to in ["To=%2B819012345678", "Called=%2B819012345678", "To=819012345678"] {
+        let accepted = accept(Endpoint::Flow, &body(ACCOUNT, &format!("CallSid=CA1&{to}"))).unwrap();
+        assert_eq!(accepted.to.unwrap().expose(), "+819012345678", "{to}");
+    }
     let refused = |body: String| accept(Endpoint::Flow, &body).unwrap_err();
     assert_eq!(refused(body("AC9", "CallSid=CA1")), Refused::WrongAccount);
-    assert_eq!(refused("CallSid=CA1".into()), Refused::WrongAccount);
-    assert_eq!(refused(body(ACCOUNT, "CallSid=")), Refused::Malformed);
-    assert_eq!(refused(body(ACCOUNT, "CallSid=a+b")), Refused::Malformed);
-    assert_eq!(refused(body(ACCOUNT, &format!("CallSid={}", "x".repeat(129)))), Refused::Malformed);
+    assert_eq!(refused("CallSid=CA1&To=%2B819012345678".into()), Refused::WrongAccount);
+    let too_long = format!("CallSid={}&To=%2B819012345678", "x".repeat(129));
+    for malformed in [
+        "To=%2B819012345678",
+        "CallSid=&To=%2B819012345678",
+        "CallSid=a+b&To=%2B819012345678",
+        too_long.as_str(),
+        "CallSid=CA1",
+        "CallSid=CA1&To=",
+        "CallSid=CA1&To=sip:a@example.com",
+        "CallSid=CA1&To=%2B%2B819012345678",
+    ] {
+        assert_eq!(refused(body(ACCOUNT, malformed)), Refused::Malformed, "{malformed}");
+    }
+    // What machine detection reports names no number.
+    let detected = accept(Endpoint::Status, &body(ACCOUNT, "CallSid=CA1&AnsweredBy=human")).unwrap();
+    assert!(detected.to.is_none() && detected.signal.is_some());
     // Nothing is looked at before the signature: not even whose account it is.
     assert_eq!(accept_as("other", Endpoint::Flow, &body("AC9", "CallSid=CA1")).unwrap_err(), Refused::BadSignature);
 }
@@ -167,7 +181,7 @@ fn also_by_get_and_as_json() {
     let accepted = dialect("").accept(&inbound).unwrap();
     assert!(matches!(accepted.signal, Some(Signal::Keys { turn: 1, digits }) if digits.expose() == "#"));
 
-    let body = format!(r##"{{"AccountSid":"{ACCOUNT}","CallSid":"CA1","Digits":"#"}}"##);
+    let body = format!(r##"{{"AccountSid":"{ACCOUNT}","CallSid":"CA1","To":"+819012345678","Digits":"#"}}"##);
     let hash = {
         use sha2::Digest;
         data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(body.as_bytes()))
