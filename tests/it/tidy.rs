@@ -53,8 +53,11 @@ const IMPURE_WITH_REASON: [(&str, &str, &str); 1] =
 /// Names of carriers: a carrier is known to its own file, to those who build it, and to nobody else.
 const CARRIERS: [&str; 7] = ["twilio", "twiml", "signalwire", "telnyx", "plivo", "vonage", "jambonz"];
 /// Where a carrier may be named beside `src/provider`.
-const CARRIERS_KNOWN_IN: [(&str, &str); 2] =
-    [("src/config", "settings name the kind of a carrier"), ("src/commands", "the operator chooses a carrier by name")];
+const CARRIERS_KNOWN_IN: [(&str, &str); 3] = [
+    ("src/serve.rs", "it makes the carriers of a configuration"),
+    ("src/config", "settings name the kind of a carrier"),
+    ("src/commands", "the operator chooses a carrier by name"),
+];
 
 /// Words that no declared type, trait or alias may contain.
 const EMPTY_TYPE_WORDS: [&str; 7] = ["Manager", "Handler", "Service", "Util", "Utils", "Helper", "Common"];
