@@ -3,6 +3,8 @@
 //! Read [`verification`] first: everything that is decided is decided there. `ARCHITECTURE.md` is the map.
 
 pub mod callflow;
+pub mod commands;
+pub mod config;
 pub mod demo;
 pub mod dtmf;
 pub mod gateway;
@@ -12,7 +14,9 @@ pub mod outcome;
 pub mod phone;
 pub mod provider;
 pub mod secret;
+pub mod serve;
 pub mod store;
+pub mod telemetry;
 pub mod texts;
 pub mod time;
 pub mod verification;

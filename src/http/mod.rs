@@ -98,6 +98,36 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// What is wrong, each as setting and what would be right. Empty when nothing is.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let bounds = [
+            ("max_connections", self.max_connections),
+            ("max_requests", self.max_requests),
+            ("max_waiting_per_client", self.max_waiting_per_client),
+        ];
+        let out_of_bounds = bounds.into_iter().filter(|(_, most)| !(1..=MOST_AT_ONCE).contains(most));
+        let mut faults: Vec<_> = out_of_bounds
+            .map(|(name, _)| format!("server.{name}: expected a number from 1 to {MOST_AT_ONCE}"))
+            .collect();
+        if self.reads_per_minute == Some(0) {
+            faults.push(String::from("server.reads_per_minute: 0 would let nobody read; leave it out for no limit"));
+        }
+        for (index, origin) in self.cors_origins.iter().enumerate() {
+            if cors::Cors::new(std::slice::from_ref(origin)).is_err() {
+                faults.push(format!(
+                    "server.cors_origins[{index}]: is no origin; write it as in https://enrol.example.com, without a path"
+                ));
+            }
+        }
+        faults
+    }
+}
+
+/// Most of anything that may be allowed at once.
+const MOST_AT_ONCE: usize = 1_000_000;
+
 /// Gives all measurements in the Prometheus text format.
 pub type Scrape = Arc<dyn Fn() -> String + Send + Sync>;
 

@@ -18,8 +18,6 @@ pub struct Config {
     pub username: Option<String>,
     /// Password; overrides the one of the address.
     pub password: Option<String>,
-    /// File with the password on its first line.
-    pub password_file: Option<PathBuf>,
     /// PEM file with the authorities that may have signed the certificate of a `rediss` server; without it the public
     /// ones of the system.
     pub ca_file: Option<PathBuf>,
@@ -34,7 +32,6 @@ impl Default for Config {
             url: String::from("redis://127.0.0.1:6379/0"),
             username: None,
             password: None,
-            password_file: None,
             ca_file: None,
             retention: DEFAULT_RETENTION,
         }

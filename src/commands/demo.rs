@@ -1,0 +1,168 @@
+//! Owns `demo`: the whole product in one process, set up by itself. The pages are in [`crate::demo`].
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use axum::Router;
+
+use super::{
+    Exit, Outcome, explain,
+    output::{Mark, Output},
+    serve::chain,
+};
+use crate::{
+    config::{self, Config, Sources},
+    demo,
+    gateway::SystemEntropy,
+    http::{ApiKey, Scope},
+    phone,
+    secret::Secret,
+    serve::{Service, StartError, Surroundings, stop_signal},
+    telemetry,
+    time::SystemClock,
+};
+
+/// Name of the simulated carrier.
+const CARRIER: &str = "simulator";
+/// Numbers that the simulated calls seem to come from: one of Japan, one of those kept free for fiction in North America.
+const FROM: &str = "[\"+815031234567\", \"+12025550123\"]";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Who is said to call
+    #[arg(long, default_value = "Contoso")]
+    brand: String,
+    /// Keep everything in this folder; without it all is forgotten at the end
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// How many times faster than in real life calls go
+    #[arg(long, default_value_t = 1)]
+    speed: u16,
+    /// What is logged
+    #[arg(long, default_value = "warn")]
+    log: String,
+}
+
+pub(super) fn run(arguments: &Arguments, out: &mut Output) -> Outcome {
+    let key = ApiKey::generate(&SystemEntropy);
+    let scratch = match &arguments.data {
+        Some(_) => None,
+        None => Some(Scratch::new()?),
+    };
+    let data = arguments.data.clone().or_else(|| scratch.as_ref().map(|scratch| scratch.0.clone())).unwrap_or_default();
+    let config = match config::load(&sources(arguments, &key, &data)) {
+        Ok(loaded) => loaded.config,
+        Err(error) => {
+            explain(&error, out)?;
+            return Ok(Exit::Usage);
+        }
+    };
+    let logs = match telemetry::start_logs(&config.logs) {
+        Ok(logs) => logs,
+        Err(error) => {
+            out.fault(&error.to_string())?;
+            return Ok(Exit::Usage);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(serve(&config, &key, out));
+    runtime.shutdown_background();
+    drop(logs);
+    match served? {
+        Ok(()) => Ok(Exit::Done),
+        Err(why) => {
+            out.fault(&why)?;
+            Ok(Exit::Broken)
+        }
+    }
+}
+
+/// The settings of the demo, through the same door as any others.
+fn sources(arguments: &Arguments, key: &ApiKey, data: &std::path::Path) -> Sources {
+    let entry = key.config("demo", &[Scope::Verify, Scope::Calls]);
+    let countries: Vec<_> = phone::countries().iter().map(|(country, _)| format!("\"{country}\"")).collect();
+    let settings = [
+        ("server.listen", arguments.listen.to_string()),
+        ("store.url", format!("embedded:{}", data.display())),
+        ("numbers.countries", format!("[{}]", countries.join(", "))),
+        ("verification.brand", arguments.brand.clone()),
+        ("logs.level", arguments.log.clone()),
+        ("carriers.simulator.name", CARRIER.to_owned()),
+        ("carriers.simulator.kind", String::from("simulator")),
+        ("carriers.simulator.from", FROM.to_owned()),
+        ("carriers.simulator.speed", arguments.speed.to_string()),
+        ("api_keys.demo.sha256", entry.sha256),
+        ("api_keys.demo.prefix", entry.prefix.unwrap_or_default()),
+        ("api_keys.demo.scopes", String::from("verify, calls")),
+    ];
+    let nothing = Sources { alone: true, ..Sources::default() };
+    settings.into_iter().fold(nothing, |sources, (setting, value)| sources.with("demo", setting, value))
+}
+
+async fn serve(config: &Config, key: &ApiKey, out: &mut Output) -> std::io::Result<Result<(), String>> {
+    let flows = match config::flows(&config.callflows) {
+        Ok(flows) => flows,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let recorder = match telemetry::start_metrics() {
+        Ok(recorder) => recorder,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let pages = |around: Surroundings| pages(config, key, around);
+    let service = match Service::open(config, flows, Some(recorder), Some(&pages)).await {
+        Ok(service) => service,
+        Err(error) => return Ok(Err(chain(&error))),
+    };
+    let address = format!("http://{}", service.address());
+    out.line(&format!("ringproof demo: open {} in a browser", out.paint(&address, Mark::Strong)))?;
+    out.note(&format!("  the API    {address}/docs"))?;
+    out.note(&format!("  an API key {}", key.expose()))?;
+    out.note("No telephone outside the browser rings. Ctrl-C ends it.")?;
+    let signal = async {
+        if stop_signal().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    service.run(signal).await;
+    Ok(Ok(()))
+}
+
+fn pages(config: &Config, key: &ApiKey, around: Surroundings) -> Result<Router, StartError> {
+    let Surroundings { address, simulators, stop } = around;
+    let simulator = simulators.get(CARRIER).cloned();
+    let simulator = simulator.ok_or_else(|| StartError::Pages(String::from("there is no simulated carrier")))?;
+    let setup = demo::Setup {
+        api_url: format!("http://{address}"),
+        api_key: Secret::new(key.expose().to_owned()),
+        simulator,
+        brand: config.verification.brand.clone(),
+        ring_timeout_s: u32::try_from(config.verification.ring_timeout.as_secs()).unwrap_or(u32::MAX),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        stop,
+    };
+    demo::pages(setup).map_err(|error| StartError::Pages(chain(&error)))
+}
+
+/// A folder that goes with the demo.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> std::io::Result<Self> {
+        use crate::id::Entropy as _;
+        let mut name = [0; 8];
+        SystemEntropy.fill(&mut name);
+        let path = std::env::temp_dir().join(format!("ringproof-demo-{:016x}", u64::from_ne_bytes(name)));
+        std::fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left is in the folder of temporary files; nothing depends on it.
+        let _left = std::fs::remove_dir_all(&self.0);
+    }
+}

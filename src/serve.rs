@@ -1,0 +1,336 @@
+//! Owns the composition: a configuration becomes a running gateway with its edge, and comes to an orderly stop. What the
+//! parts do is theirs.
+
+use std::{collections::BTreeMap, fmt, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::Router;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::{
+    net::TcpListener,
+    time::{interval, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    callflow::Flows,
+    config::{CarrierConfig, CarrierKind, Config},
+    gateway::{Carrier, Gateway, OpenError, Parts, SystemEntropy},
+    http::{self, Edge, server},
+    id::Entropy,
+    provider::{
+        Provider, Switchboard,
+        http::{ClientError, HttpClient, HttpProvider},
+        simulator::Simulator,
+        twilio::{ConfigFault, Twilio},
+    },
+    store::{self, Store, StoreError},
+    time::SystemClock,
+};
+
+/// How long everything may take from the signal to the end.
+const STOP_WITHIN: Duration = Duration::from_secs(25);
+/// How long simulated calls may take to hang up at the stop.
+const HANG_UP_WITHIN: Duration = Duration::from_secs(2);
+/// How often old measurements are folded.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// Most connections to the address that serves measurements alone.
+const METRICS_CONNECTIONS: usize = 64;
+
+/// Why the service does not start. Each text says what to do, where that is known.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("{setting}: {address} cannot be used: {source}; another process may have it")]
+    Listen {
+        /// Which setting names it.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The store is not usable.
+    #[error("{0}")]
+    Store(#[source] StoreError),
+    /// A carrier cannot be set up.
+    #[error("carrier `{name}`: {}", .faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Carrier {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        faults: Vec<ConfigFault>,
+    },
+    /// No requests can be made to carriers.
+    #[error("requests to carriers cannot be made: {0}")]
+    Client(#[from] ClientError),
+    /// The gateway does not open.
+    #[error(transparent)]
+    Gateway(#[from] OpenError),
+    /// The HTTP edge does not open.
+    #[error(transparent)]
+    Edge(#[from] http::SetupFault),
+    /// The public address is no URL.
+    #[error("server.public_url: {0}")]
+    PublicUrl(#[from] url::ParseError),
+    /// Pages beside the API cannot be made.
+    #[error("the pages cannot be made: {0}")]
+    Pages(String),
+}
+
+/// The carriers of a configuration, ready to be used.
+#[derive(Default)]
+pub struct Carriers {
+    /// In the order of the configuration.
+    pub carriers: Vec<Carrier>,
+    /// Those that live in this process, by name.
+    pub simulators: BTreeMap<String, Arc<Simulator>>,
+}
+
+impl fmt::Debug for Carriers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Carriers").field("carriers", &self.carriers).finish_non_exhaustive()
+    }
+}
+
+impl Carriers {
+    /// Makes the carriers. Reaches nobody.
+    ///
+    /// # Errors
+    /// A carrier that cannot be set up.
+    pub fn new(configured: &[CarrierConfig]) -> Result<Self, StartError> {
+        let mut all = Self::default();
+        let mut client: Option<HttpClient> = None;
+        for config in configured {
+            let provider: Arc<dyn Provider> = match &config.kind {
+                CarrierKind::Twilio(twilio) => {
+                    let client = match &client {
+                        Some(client) => client.clone(),
+                        None => client.insert(HttpClient::new()?).clone(),
+                    };
+                    let refused = |faults| StartError::Carrier { name: config.name.clone(), faults };
+                    Arc::new(HttpProvider::new(Twilio::new(twilio).map_err(refused)?, client))
+                }
+                CarrierKind::Simulator(simulator) => {
+                    let simulator = Arc::new(Simulator::new(&config.name, simulator.clone()));
+                    all.simulators.insert(config.name.clone(), Arc::clone(&simulator));
+                    simulator
+                }
+            };
+            all.carriers.push(Carrier {
+                name: config.name.clone(),
+                provider,
+                from: config.from.clone(),
+                countries: config.countries.clone(),
+                placing_at_once: config.placing_at_once,
+                calls_per_second: config.calls_per_second,
+            });
+        }
+        Ok(all)
+    }
+}
+
+/// What pages beside the API are given.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Where we listen.
+    pub address: SocketAddr,
+    /// Carriers that live in this process, by name.
+    pub simulators: BTreeMap<String, Arc<Simulator>>,
+    /// Ends what is held open at the stop.
+    pub stop: CancellationToken,
+}
+
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Makes pages beside the API.
+pub type MakePages<'a> = &'a dyn Fn(Surroundings) -> Result<Router, StartError>;
+
+/// A service that listens, and serves once [`Service::run`] is awaited.
+pub struct Service {
+    gateway: Gateway,
+    simulators: BTreeMap<String, Arc<Simulator>>,
+    /// The gateway's face towards the simulators, which know it weakly.
+    _switchboard: Arc<dyn Switchboard>,
+    listener: TcpListener,
+    address: SocketAddr,
+    edge: Arc<Edge>,
+    max_connections: usize,
+    metrics: Option<(TcpListener, Arc<Edge>)>,
+    recorder: Option<PrometheusHandle>,
+    stop: CancellationToken,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// Opens everything: addresses, store, carriers, gateway, edge.
+    ///
+    /// # Errors
+    /// What does not open, and what to do about it.
+    pub async fn open(
+        config: &Config,
+        flows: Flows,
+        recorder: Option<PrometheusHandle>,
+        pages: Option<MakePages<'_>>,
+    ) -> Result<Self, StartError> {
+        let stop = CancellationToken::new();
+        let listener = listen("server.listen", config.server.listen).await?;
+        let address = listener.local_addr().unwrap_or(config.server.listen);
+        let metrics_listener = match config.server.metrics_listen {
+            Some(address) => Some(listen("server.metrics_listen", address).await?),
+            None => None,
+        };
+        let store = store::open(&config.store).await.map_err(StartError::Store)?;
+        let Carriers { carriers, simulators } = Carriers::new(&config.carriers)?;
+        // Where port 0 was asked for, the public address is only known now.
+        let public_url = match &config.server.public_url {
+            Some(url) => url.clone(),
+            None => format!("http://{address}"),
+        };
+        let gateway = open_gateway(config, flows, store, carriers, &public_url).await?;
+        let switchboard: Arc<dyn Switchboard> = Arc::new(gateway.clone());
+        for simulator in simulators.values() {
+            simulator.connect(&switchboard);
+        }
+        let surroundings = Surroundings { address, simulators: simulators.clone(), stop: stop.clone() };
+        let pages = pages.map_or_else(|| Ok(Router::new()), |make| make(surroundings))?;
+        let scrape = recorder.clone().map(|recorder| -> http::Scrape { Arc::new(move || recorder.render()) });
+        let mut instance = [0; 8];
+        SystemEntropy.fill(&mut instance);
+        let instance = u64::from_ne_bytes(instance);
+        let edge = http::edge(http::Setup {
+            config: &config.server,
+            api_keys: &config.api_keys,
+            public_url: &public_url.parse()?,
+            brand: &config.verification.brand,
+            gateway: gateway.clone(),
+            scrape: scrape.clone(),
+            pages,
+            instance,
+            stop: stop.clone(),
+        })?;
+        let metrics = match (metrics_listener, scrape) {
+            (Some(listener), Some(scrape)) => Some((listener, Arc::new(http::metrics_edge(scrape, instance)?))),
+            (Some(_), None) | (None, _) => None,
+        };
+        Ok(Self {
+            gateway,
+            simulators,
+            _switchboard: switchboard,
+            listener,
+            address,
+            edge: Arc::new(edge),
+            max_connections: config.server.max_connections,
+            metrics,
+            recorder,
+            stop,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `signal`, then stops in order within 25 s. False when something had to be cut off.
+    pub async fn run(self, signal: impl Future<Output = ()>) -> bool {
+        let Self {
+            gateway,
+            simulators,
+            _switchboard,
+            listener,
+            address,
+            edge,
+            max_connections,
+            metrics,
+            recorder,
+            stop,
+        } = self;
+        tracing::info!(%address, "ringproof {} serves", env!("CARGO_PKG_VERSION"));
+        let connections = server::serve(listener, edge, server::Limits::new(max_connections), stop.clone());
+        let measurements = async {
+            if let Some((listener, edge)) = metrics {
+                server::serve(listener, edge, server::Limits::new(METRICS_CONNECTIONS), stop.clone()).await;
+            }
+        };
+        let upkeep = async {
+            let mut beat = interval(UPKEEP);
+            loop {
+                beat.tick().await;
+                if let Some(recorder) = &recorder {
+                    recorder.run_upkeep();
+                }
+            }
+        };
+        let stopping = async {
+            signal.await;
+            tracing::info!("stopping: what was begun is finished first, within {} s", STOP_WITHIN.as_secs());
+            stop.cancel();
+            let hang_up = async {
+                for simulator in simulators.values() {
+                    simulator.stop().await;
+                }
+            };
+            let hung_up = timeout(HANG_UP_WITHIN, hang_up).await.is_ok();
+            gateway.stop(STOP_WITHIN.saturating_sub(HANG_UP_WITHIN)).await && hung_up
+        };
+        let work = async { tokio::join!(connections, measurements, stopping) };
+        let mut work = pin!(work);
+        let mut upkeep = pin!(upkeep);
+        let (cut_off, (), orderly) = tokio::select! {
+            done = &mut work => done,
+            () = &mut upkeep => work.await,
+        };
+        orderly && cut_off == 0
+    }
+}
+
+async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    server::listen(address).await.map_err(|source| StartError::Listen { setting, address, source })
+}
+
+async fn open_gateway(
+    config: &Config,
+    flows: Flows,
+    store: Arc<dyn Store>,
+    carriers: Vec<Carrier>,
+    public_url: &str,
+) -> Result<Gateway, StartError> {
+    let parts = Parts {
+        public_url: public_url.trim_end_matches('/').to_owned(),
+        store,
+        carriers,
+        flows,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        numbers: config.numbers.clone(),
+        verification: config.verification.clone(),
+        callbacks: config.callbacks.clone(),
+        retention: config.store.retention,
+    };
+    Ok(Gateway::open(parts).await?)
+}
+
+/// Waits until the process is asked to stop: SIGTERM or SIGINT. The second signal ends it at once, without order.
+///
+/// # Errors
+/// Signals cannot be received.
+pub async fn stop_signal() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _asked = terminate.recv() => {}
+        _asked = interrupt.recv() => {}
+    }
+    Ok(())
+}
