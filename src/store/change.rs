@@ -6,6 +6,7 @@ use super::{Commit, NewEffect, StoreError, codec, listing::CallPlace};
 use crate::{
     id::{NumberHash, VerificationId},
     time::Timestamp,
+    verification::CallRecord,
 };
 
 /// A [`Commit`] with its values encoded.
@@ -27,12 +28,12 @@ pub(super) struct Change {
     pub(super) keep_records_for: Duration,
 }
 
-/// An encoded call record.
+/// A call record with its place and its encoded form.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) place: CallPlace,
-    pub(super) number: NumberHash,
     pub(super) value: Vec<u8>,
+    pub(super) record: CallRecord,
 }
 
 impl Change {
@@ -40,13 +41,10 @@ impl Change {
         let value = commit.value;
         let records = commit
             .records
-            .iter()
+            .into_iter()
             .map(|record| {
-                Ok(Record {
-                    place: CallPlace::of(record.ended_at, record.id),
-                    number: record.number_hash,
-                    value: codec::encode(record)?,
-                })
+                let place = CallPlace::of(record.ended_at, record.id);
+                Ok(Record { place, value: codec::encode(&record)?, record })
             })
             .collect::<Result<_, StoreError>>()?;
         Ok(Self {

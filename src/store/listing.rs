@@ -16,6 +16,9 @@ pub(super) const SCAN_PER_PAGE: usize = 4_000;
 /// Most items of one page, whatever is asked for.
 pub(super) const ITEMS_PER_PAGE: usize = 1_000;
 
+/// Most characters of the reason why something was given up.
+const WHY_CHARS: usize = 500;
+
 /// Bytes of a [`CallPlace`]: 6 of time, those of the verification, 1 of the call.
 pub(super) const PLACE_BYTES: usize = 6 + ID_BYTES + 1;
 
@@ -31,6 +34,18 @@ impl CallPlace {
             short_time(ended_at).into_iter().chain(id.verification.as_bytes().iter().copied()).chain([id.index]);
         bytes.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
         Self(bytes)
+    }
+
+    /// The first place of all calls that ended at `at`.
+    pub(super) fn first_at(at: Timestamp) -> Self {
+        let mut bytes = [0; PLACE_BYTES];
+        bytes.iter_mut().zip(short_time(at)).for_each(|(to, from)| *to = from);
+        Self(bytes)
+    }
+
+    /// The part of a place that names the call.
+    pub(super) fn name_of(id: CallId) -> Vec<u8> {
+        [id.verification.as_bytes(), [id.index].as_slice()].concat()
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
@@ -60,6 +75,11 @@ impl CallPlace {
 pub(super) fn short_time(at: Timestamp) -> [u8; 6] {
     let [_, _, rest @ ..] = at.as_ms().to_be_bytes();
     rest
+}
+
+/// Why something was given up, not longer than it may be kept.
+pub(super) fn bounded(why: String) -> String {
+    if why.chars().count() <= WHY_CHARS { why } else { why.chars().take(WHY_CHARS).collect() }
 }
 
 impl CallQuery {

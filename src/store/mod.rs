@@ -8,6 +8,7 @@ mod codec;
 mod config;
 pub mod embedded;
 mod listing;
+pub mod redis;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -28,10 +29,10 @@ pub use config::{Config, Place, Servers, Topology};
 /// [`StoreError::Away`] or [`StoreError::Timeout`] when it cannot be reached.
 pub async fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    match config.place()? {
+    match config.with_secrets()?.place()? {
         Place::Memory => Ok(Arc::new(embedded::Embedded::in_memory(clock, config.retention))),
         Place::Embedded(dir) => Ok(Arc::new(embedded::Embedded::on_disk(&dir, clock, config.retention)?)),
-        Place::Redis(_) => Err(StoreError::Setup(String::from("Redis is not built in"))),
+        Place::Redis(servers) => Ok(Arc::new(redis::Redis::open(&servers, config.retention).await?)),
     }
 }
 

@@ -16,5 +16,6 @@ mod deploy;
 mod gateway;
 mod providers;
 mod simulation;
+mod stores;
 mod tidy;
 mod world;

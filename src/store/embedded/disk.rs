@@ -87,12 +87,15 @@ fn open_database(dir: &Path) -> Result<Database, StoreError> {
         .mode(0o600)
         .open(path)
         .map_err(refused)?;
-    let unusable = |error| match error {
-        DatabaseError::DatabaseAlreadyOpen => StoreError::Setup(format!(
-            "{} is used by another ringproof; stop it, or use Redis for several beside each other",
-            dir.display()
-        )),
-        other => StoreError::Setup(format!("{} cannot be read as a store: {other}", dir.display())),
+    let unusable = |error| {
+        if matches!(error, DatabaseError::DatabaseAlreadyOpen) {
+            StoreError::Setup(format!(
+                "{} is used by another ringproof; stop it, or use Redis for several beside each other",
+                dir.display()
+            ))
+        } else {
+            StoreError::Setup(format!("{} cannot be read as a store: {error}", dir.display()))
+        }
     };
     let backend = FileBackend::new(file).map_err(unusable)?;
     let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend).map_err(unusable)?;

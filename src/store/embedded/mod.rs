@@ -74,6 +74,21 @@ impl Embedded {
         Self { tables, clock, retention, changes: broadcast::Sender::new(CHANGES_KEPT) }
     }
 
+    /// How many entries of any kind it holds, those that have expired and are not yet swept included.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`] when the disk does not let itself be read.
+    pub fn entries(&self) -> Result<usize, StoreError> {
+        let mut entries = 0;
+        self.read(|table, _| {
+            table.up(&[], &[u8::MAX], &mut |_, _| {
+                entries += 1;
+                std::ops::ControlFlow::Continue(())
+            })
+        })?;
+        Ok(entries)
+    }
+
     fn read<T>(&self, read: impl FnOnce(&dyn Read, Timestamp) -> Result<T, StoreError>) -> Result<T, StoreError> {
         match &self.tables {
             Tables::Memory(memory) => {

@@ -74,13 +74,13 @@ pub(super) fn commit(table: &mut dyn Write, now: Timestamp, change: Change) -> R
     if let Some(number) = change.number.filter(|_| change.release) {
         release(table, number, change.id)?;
     }
-    write(table, now, change, Some(found))?;
+    write(table, now, change, Some(&found))?;
     Ok(Committed::Done(now))
 }
 
-fn write(table: &mut dyn Write, now: Timestamp, change: Change, old: Option<Stored>) -> Result<(), StoreError> {
+fn write(table: &mut dyn Write, now: Timestamp, change: Change, old: Option<&Stored>) -> Result<(), StoreError> {
     let key = keys::verification(change.id);
-    if let Some(old) = &old {
+    if let Some(old) = old {
         table.remove(&keys::expiry(old.expires_at, &key))?;
         if let Some(deadline) = old.deadline {
             table.remove(&keys::deadline(deadline, change.id))?;
@@ -109,7 +109,7 @@ fn write(table: &mut dyn Write, now: Timestamp, change: Change, old: Option<Stor
     for record in change.records {
         put_record(table, now.plus(change.keep_records_for), record)?;
     }
-    let spent = old.as_ref().map_or(0, |old| old.spent);
+    let spent = old.map_or(0, |old| old.spent);
     let stored = Stored {
         expires_at: now.plus(change.keep_for),
         revision: change.revision,
@@ -131,9 +131,9 @@ fn put_record(table: &mut dyn Write, expires_at: Timestamp, record: Record) -> R
     }
     let key = keys::log(record.place);
     table.put(&call, record.place.as_bytes())?;
-    table.put(&keys::number(record.number, record.place), &[])?;
+    table.put(&keys::number(record.record.number_hash, record.place), &[])?;
     table.put(&keys::expiry(expires_at, &key), &[])?;
-    table.put(&key, &codec::encode(&Log { expires_at, number: record.number, value: record.value.into() })?)
+    table.put(&key, &codec::encode(&Log { expires_at, number: record.record.number_hash, value: record.value.into() })?)
 }
 
 fn drop_record(table: &mut dyn Write, place: listing::CallPlace) -> Result<(), StoreError> {
@@ -205,6 +205,7 @@ pub(super) fn bury(
     keep_for: Duration,
 ) -> Result<(), StoreError> {
     let Some(effect) = drop_effect(table, id)? else { return Ok(()) };
+    let why = listing::bounded(why);
     let buried = Buried { expires_at: now.plus(keep_for), at: now, why, effect };
     let key = keys::dead(id);
     table.put(&keys::dead_at(now, id), &[])?;

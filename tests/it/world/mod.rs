@@ -1,3 +1,4 @@
 //! Owns the world around a gateway under test: the carrier it asks for calls, and the people who answer them.
 
 pub(crate) mod carrier;
+pub(crate) mod redis;

@@ -1,0 +1,455 @@
+//! Owns the store in Redis 7.0 or newer, or Valkey: one server, behind sentinels, or a cluster. Every change is one script,
+//! which touches one partition; the scripts compare and write, they decide nothing about a verification. Replicas are never
+//! read.
+
+mod faults;
+mod feed;
+mod keys;
+mod lanes;
+mod link;
+mod lists;
+mod scripts;
+mod servers;
+mod setup;
+mod wire;
+
+use std::{
+    fmt,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::future::try_join_all;
+use redis::Value;
+use tokio::{sync::broadcast, task::JoinSet, time::Instant};
+
+use self::{feed::Feed, link::Link, servers::Source, setup::Judged};
+use super::{
+    CHANGES_KEPT, CallQuery, Changed, Commit, Committed, Created, DeadLetter, Due, Held, IdempotencyKey, ListQuery,
+    Outgoing, Page, Pending, Remembered, Servers, Store, StoreError, StoreHealth, change::Change, listing::short_time,
+};
+use crate::{
+    id::{CallId, EffectId, NumberHash, Partition, VerificationId},
+    time::Timestamp,
+    verification::{CallRecord, Verification},
+};
+
+/// The store in Redis. Its clock is that of Redis.
+pub struct Redis {
+    link: Link,
+    source: Source,
+    changes: broadcast::Sender<Changed>,
+    retention: Duration,
+    /// Marks attempts, so that one whose answer was lost is recognised when it is repeated.
+    marks: AtomicU64,
+    judged: Mutex<(Judged, Instant)>,
+    /// The subscription, which ends with the store.
+    _feed: JoinSet<()>,
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Redis")
+    }
+}
+
+impl Redis {
+    /// Connects and checks the servers' settings. Dead letters are kept for `retention`.
+    ///
+    /// # Errors
+    /// [`StoreError::Setup`] when settings do not let us work, with what to do; else why it cannot be reached.
+    pub async fn open(servers: &Servers, retention: Duration) -> Result<Self, StoreError> {
+        setup::check_login(servers)?;
+        let link = Link::open(Source::of(servers)?).await?;
+        let source = Source::of(servers)?;
+        let judged = judge(&link, &source).await?;
+        let feed = Feed::open(Source::of(servers)?).await?;
+        let changes = broadcast::Sender::new(CHANGES_KEPT);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(feed.run(changes.clone()));
+        Ok(Self {
+            link,
+            source,
+            changes,
+            retention,
+            marks: AtomicU64::new(rand::random()),
+            judged: Mutex::new((judged, Instant::now())),
+            _feed: tasks,
+        })
+    }
+
+    /// What is thought of the settings, not older than a minute.
+    async fn judged(&self) -> Result<Judged, StoreError> {
+        let (judged, at) = self.judged.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if at.elapsed() < JUDGE_EVERY {
+            return Ok(judged);
+        }
+        let judged = judge(&self.link, &self.source).await?;
+        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = (judged.clone(), Instant::now());
+        Ok(judged)
+    }
+
+    fn tell(&self, id: VerificationId) {
+        // Nobody may be listening.
+        let _ = self.changes.send(Changed::Verification(id));
+    }
+
+    fn mark(&self) -> [u8; wire::MARK_BYTES] {
+        let [_, _, mark @ ..] = self.marks.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        mark
+    }
+
+    /// Keys of a change that both scripts take, and those of its effects.
+    fn keys_of(change: &Change) -> (Vec<String>, Vec<String>) {
+        let partition = change.id.partition();
+        let hold = change.number.map_or_else(|| keys::probe(partition), keys::hold);
+        let common = vec![
+            keys::value(change.id),
+            keys::deadlines(partition),
+            keys::outbox(partition),
+            keys::log(partition),
+            hold,
+        ];
+        (common, change.effects.iter().map(|effect| keys::effect(effect.id)).collect())
+    }
+
+    /// What `write.lua` takes.
+    fn written(&self, change: &Change) -> Vec<Vec<u8>> {
+        let keep_effects = change.keep_for.max(change.keep_records_for);
+        let mut arguments = vec![
+            wire::tail(self.mark(), change.deadline, &change.value),
+            ms(change.keep_for),
+            number(change.deadline.map_or(0, Timestamp::as_ms)),
+            change.id.bare().into_bytes(),
+            change.id.as_bytes().to_vec(),
+            ms(change.keep_records_for),
+            ms(keep_effects),
+            number(change.effects.len() as u64),
+            number(change.records.len() as u64),
+        ];
+        for effect in &change.effects {
+            arguments.extend([
+                effect.id.to_string().into_bytes(),
+                keys::effect(effect.id).into_bytes(),
+                number(whole_ms(effect.due_after)),
+                wire::effect_tail(effect),
+            ]);
+        }
+        arguments.extend(change.records.iter().map(wire::entry));
+        arguments
+    }
+
+    async fn create_one(&self, commit: Commit<'_>) -> Result<Created, StoreError> {
+        let change = Change::of(commit)?;
+        let partition = change.id.partition();
+        let (mut keys, effects) = Self::keys_of(&change);
+        keys.push(keys::client(partition, &change.client));
+        keys.extend(change.reference.iter().map(|reference| keys::reference(partition, &change.client, reference)));
+        keys.extend(effects);
+        let keep_index = change.keep_for.saturating_add(INDEX_MARGIN);
+        let mut arguments = vec![
+            change.revision.to_be_bytes().to_vec(),
+            change.spends.unwrap_or(0).to_be_bytes().to_vec(),
+            [change.id.as_bytes(), change.client.as_bytes()].concat(),
+            number(u64::from(change.reference.is_some())),
+            ms(keep_index),
+            short_time(change.id.made_at().minus(keep_index)).to_vec(),
+        ];
+        arguments.extend(self.written(&change));
+        let answer: Value = self.link.run(&scripts::CREATE, &keys, &arguments).await?;
+        if let Value::Int(now @ 1..) = answer {
+            self.tell(change.id);
+            return Ok(Created::Done(time(now)));
+        }
+        if let Value::Int(_) = answer {
+            return Ok(Created::Exists);
+        }
+        let holder: Vec<u8> = redis::from_redis_value(answer).map_err(|error| unreadable(&error.to_string()))?;
+        let (by, client) = wire::holder(&holder).ok_or_else(|| unreadable("a hold"))?;
+        // A hold for an alternate number does not know whose it is.
+        let client = if client.is_empty() {
+            self.load(by).await?.map(|holder| holder.request.client).unwrap_or_default()
+        } else {
+            client
+        };
+        Ok(Created::NumberHeld { by, client })
+    }
+
+    async fn commit_one(&self, commit: Commit<'_>) -> Result<Committed, StoreError> {
+        let change = Change::of(commit)?;
+        let Some(from) = change.revision.checked_sub(1) else { return Ok(Committed::Conflict) };
+        let (mut keys, effects) = Self::keys_of(&change);
+        keys.extend(effects);
+        let mut arguments = vec![
+            from.to_be_bytes().to_vec(),
+            change.revision.to_be_bytes().to_vec(),
+            change.spends.map(|turn| turn.to_be_bytes().to_vec()).unwrap_or_default(),
+            change.before.map(|before| number(before.as_ms())).unwrap_or_default(),
+            number(u64::from(change.release && change.number.is_some())),
+        ];
+        arguments.extend(self.written(&change));
+        Ok(match self.link.run::<i64>(&scripts::COMMIT, &keys, &arguments).await? {
+            now @ 1.. => {
+                self.tell(change.id);
+                Committed::Done(time(now))
+            }
+            CONFLICT | 0 => Committed::Conflict,
+            SPENT => Committed::Spent,
+            late => Committed::TooLate(time(late.saturating_neg())),
+        })
+    }
+
+    async fn due_now(&self, limit: usize) -> Result<Due, StoreError> {
+        let asked = Partition::all().map(move |partition| async move {
+            let arguments = [number(limit as u64), keys::values(partition).into_bytes()];
+            self.link.run::<Vec<Value>>(&scripts::DUE, &[keys::deadlines(partition)], &arguments).await
+        });
+        let mut due = Due { now: Timestamp::default(), ids: Vec::new(), next: None };
+        let (mut found, mut next) = (Vec::new(), Vec::new());
+        for answer in try_join_all(asked).await? {
+            let mut answer = answer.into_iter();
+            due.now = due.now.max(time(whole(answer.next())?));
+            next.extend(Some(time(whole(answer.next())?)).filter(|at| at.as_ms() > 0));
+            while let Some(id) = answer.next() {
+                let id: String = redis::from_redis_value(id).map_err(|error| unreadable(&error.to_string()))?;
+                let id = format!("ver_{id}").parse().map_err(|_| unreadable("a deadline"))?;
+                found.push((time(whole(answer.next())?), id));
+            }
+        }
+        found.sort_unstable();
+        next.extend(found.get(limit).map(|(at, _)| *at));
+        due.next = next.into_iter().min();
+        due.ids = found.into_iter().take(limit).map(|(_, id)| id).collect();
+        Ok(due)
+    }
+
+    async fn take_some(&self, limit: usize, lease: Duration) -> Result<Vec<Outgoing>, StoreError> {
+        let waiting = try_join_all(Partition::all().map(move |partition| async move {
+            let count = self.link.run::<usize>(&scripts::WAITING, &[keys::outbox(partition)], &[]).await?;
+            Ok::<_, StoreError>((partition, count))
+        }))
+        .await?;
+        let taken = try_join_all(shares(waiting, limit).into_iter().map(move |(partition, share)| async move {
+            let arguments = [number(share as u64), ms(lease), keys::effects(partition).into_bytes()];
+            self.link.run::<Vec<Vec<u8>>>(&scripts::TAKE, &[keys::outbox(partition)], &arguments).await
+        }))
+        .await?;
+        let mut effects = Vec::new();
+        for answer in taken {
+            let mut answer = answer.into_iter();
+            while let (Some(name), Some(bytes)) = (answer.next(), answer.next()) {
+                effects.push(wire::outgoing(&name, &bytes).ok_or_else(|| unreadable("an effect"))?);
+            }
+        }
+        Ok(effects)
+    }
+
+    async fn health(&self, now: Timestamp) -> Result<StoreHealth, StoreError> {
+        let nodes = match &self.link {
+            Link::One(_) => 1,
+            Link::Cluster(_) => Partition::COUNT.into(),
+        };
+        let probes = Partition::all().take(nodes).map(move |partition| async move {
+            self.link.run::<i64>(&scripts::PROBE, &[keys::probe(partition)], &[ms(PROBE_KEPT)]).await
+        });
+        let times = try_join_all(probes).await?;
+        let ours = i64::try_from(now.as_ms()).unwrap_or(i64::MAX);
+        let ahead = times.into_iter().map(|at| at.saturating_sub(ours)).max_by_key(|ahead| ahead.unsigned_abs());
+        let Judged { description, warnings } = self.judged().await?;
+        Ok(StoreHealth { clock_ahead_ms: ahead.unwrap_or_default(), description, warnings })
+    }
+}
+
+/// Divides `limit` among the partitions that have something, evenly as far as they have it.
+fn shares(mut waiting: Vec<(Partition, usize)>, limit: usize) -> Vec<(Partition, usize)> {
+    waiting.retain(|(_, count)| *count > 0);
+    waiting.sort_unstable_by_key(|(partition, count)| (*count, *partition));
+    let (mut left, mut lanes) = (limit, waiting.len());
+    for (_, count) in &mut waiting {
+        let share = left.div_ceil(lanes.max(1)).min(*count);
+        (*count, left, lanes) = (share, left - share, lanes - 1);
+    }
+    waiting.retain(|(_, count)| *count > 0);
+    waiting
+}
+
+async fn judge(link: &Link, source: &Source) -> Result<Judged, StoreError> {
+    let cluster = matches!(link, Link::Cluster(_));
+    let mut worst = setup::unknown();
+    for info in link.settings(source).await? {
+        let Some(info) = info else { return Ok(setup::unknown()) };
+        let judged = setup::Settings::parse(&info).judge(cluster)?;
+        if worst == setup::unknown() || judged.warnings.len() > worst.warnings.len() {
+            worst = judged;
+        }
+    }
+    Ok(worst)
+}
+
+impl Store for Redis {
+    fn create<'a>(&'a self, change: Commit<'a>) -> Pending<'a, Created> {
+        Box::pin(self.create_one(change))
+    }
+
+    fn load(&self, id: VerificationId) -> Pending<'_, Option<Verification>> {
+        Box::pin(async move {
+            let found: Option<Vec<u8>> = self.link.read(redis::cmd("GET").arg(keys::value(id))).await?;
+            found.map(|bytes| wire::verification(&bytes)).transpose()
+        })
+    }
+
+    fn commit<'a>(&'a self, change: Commit<'a>) -> Pending<'a, Committed> {
+        Box::pin(self.commit_one(change))
+    }
+
+    fn due(&self, limit: usize) -> Pending<'_, Due> {
+        Box::pin(self.due_now(limit))
+    }
+
+    fn take(&self, limit: usize, lease: Duration) -> Pending<'_, Vec<Outgoing>> {
+        Box::pin(self.take_some(limit, lease))
+    }
+
+    fn done(&self, id: EffectId) -> Pending<'_, ()> {
+        Box::pin(async move {
+            let keys = [keys::effect(id), keys::outbox(id.verification.partition())];
+            self.link.run(&scripts::DONE, &keys, &[id.to_string().into_bytes()]).await
+        })
+    }
+
+    fn retry(&self, id: EffectId, at: Timestamp) -> Pending<'_, ()> {
+        Box::pin(async move {
+            let keys = [keys::effect(id), keys::outbox(id.verification.partition())];
+            self.link.run(&scripts::RETRY, &keys, &[id.to_string().into_bytes(), number(at.as_ms())]).await
+        })
+    }
+
+    fn bury(&self, id: EffectId, why: String) -> Pending<'_, ()> {
+        Box::pin(async move {
+            let why = super::listing::bounded(why).into_bytes();
+            let arguments = [id.to_string().into_bytes(), why, ms(self.retention)];
+            self.link.run(&scripts::BURY, &letter_keys(id), &arguments).await
+        })
+    }
+
+    fn dead_letters(&self, limit: usize) -> Pending<'_, Vec<DeadLetter>> {
+        Box::pin(lists::dead_letters(&self.link, limit))
+    }
+
+    fn revive(&self, id: EffectId) -> Pending<'_, bool> {
+        Box::pin(async move {
+            let arguments = [id.to_string().into_bytes(), ms(self.retention)];
+            self.link.run(&scripts::REVIVE, &letter_keys(id), &arguments).await
+        })
+    }
+
+    fn hold(&self, number: NumberHash, id: VerificationId, hold_for: Duration) -> Pending<'_, Held> {
+        Box::pin(async move {
+            let arguments = [id.as_bytes().to_vec(), ms(hold_for)];
+            let holder: Option<Vec<u8>> = self.link.run(&scripts::HOLD, &[keys::hold(number)], &arguments).await?;
+            match holder {
+                None => Ok(Held::Yes),
+                Some(bytes) => wire::holder(&bytes).map(|(by, _)| Held::By(by)).ok_or_else(|| unreadable("a hold")),
+            }
+        })
+    }
+
+    fn release(&self, number: NumberHash, id: VerificationId) -> Pending<'_, ()> {
+        Box::pin(
+            async move { self.link.run(&scripts::RELEASE, &[keys::hold(number)], &[id.as_bytes().to_vec()]).await },
+        )
+    }
+
+    fn remember<'a>(&'a self, key: &'a IdempotencyKey, keep_for: Duration) -> Pending<'a, Remembered> {
+        Box::pin(async move {
+            let arguments = [wire::idempotency(key), ms(keep_for)];
+            let keys = [keys::idempotency(&key.hash)];
+            let found: Option<Vec<u8>> = self.link.run(&scripts::REMEMBER, &keys, &arguments).await?;
+            let Some(bytes) = found else { return Ok(Remembered::New) };
+            let (fingerprint, id, first_seen) =
+                wire::remembered(&bytes).ok_or_else(|| unreadable("an idempotency key"))?;
+            if fingerprint == key.fingerprint { Ok(Remembered::Same(id, first_seen)) } else { Ok(Remembered::Other) }
+        })
+    }
+
+    fn forget<'a>(&'a self, key: &'a IdempotencyKey) -> Pending<'a, ()> {
+        Box::pin(async move {
+            self.link.run(&scripts::FORGET, &[keys::idempotency(&key.hash)], &[wire::idempotency(key)]).await
+        })
+    }
+
+    fn list<'a>(&'a self, query: &'a ListQuery) -> Pending<'a, Page<Verification>> {
+        Box::pin(lists::list(&self.link, query))
+    }
+
+    fn calls<'a>(&'a self, query: &'a CallQuery) -> Pending<'a, Page<CallRecord>> {
+        Box::pin(lists::calls(&self.link, query))
+    }
+
+    fn call(&self, id: CallId) -> Pending<'_, Option<CallRecord>> {
+        Box::pin(async move {
+            let value = self.load(id.verification).await?;
+            lists::call(&self.link, id, value.as_ref()).await
+        })
+    }
+
+    fn changes(&self) -> broadcast::Receiver<Changed> {
+        self.changes.subscribe()
+    }
+
+    fn check(&self, now: Timestamp) -> Pending<'_, StoreHealth> {
+        Box::pin(self.health(now))
+    }
+
+    fn number_key(&self, fresh: [u8; 32]) -> Pending<'_, [u8; 32]> {
+        Box::pin(async move {
+            let kept: Vec<u8> = self.link.run(&scripts::NUMBER_KEY, &[keys::number_key()], &[fresh.to_vec()]).await?;
+            kept.try_into().map_err(|_| unreadable("the key of the number hashes"))
+        })
+    }
+}
+
+fn letter_keys(id: EffectId) -> [String; 4] {
+    let partition = id.verification.partition();
+    [keys::effect(id), keys::outbox(partition), keys::dead_letter(id), keys::dead_letters(partition)]
+}
+
+fn number(number: u64) -> Vec<u8> {
+    number.to_string().into_bytes()
+}
+
+/// A time to keep something. Redis refuses none at all.
+fn ms(duration: Duration) -> Vec<u8> {
+    number(whole_ms(duration).max(1))
+}
+
+fn whole_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).min(LONGEST_MS)
+}
+
+fn time(ms: i64) -> Timestamp {
+    Timestamp::from_ms(u64::try_from(ms).unwrap_or_default())
+}
+
+fn whole(value: Option<Value>) -> Result<i64, StoreError> {
+    let value = value.ok_or_else(|| unreadable("an answer that is too short"))?;
+    redis::from_redis_value(value).map_err(|error| unreadable(&error.to_string()))
+}
+
+fn unreadable(what: &str) -> StoreError {
+    StoreError::Unreadable(what.to_owned())
+}
+
+const CONFLICT: i64 = -1;
+const SPENT: i64 = -2;
+/// How long index entries outlast what was known of the value's life when they were written.
+const INDEX_MARGIN: Duration = Duration::from_hours(1);
+/// How long what a probe wrote is kept.
+const PROBE_KEPT: Duration = Duration::from_mins(1);
+/// How old what is known of the settings may be.
+const JUDGE_EVERY: Duration = Duration::from_mins(1);
+/// Longest time that is kept: 100 years.
+const LONGEST_MS: u64 = 100 * 366 * 24 * 3_600_000;

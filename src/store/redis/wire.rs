@@ -1,0 +1,153 @@
+//! Owns the forms in which values travel to the scripts and back: heads, effects, dead letters, entries of the call log.
+//! What they mean is decided elsewhere.
+
+use sha2::{Digest, Sha256};
+
+use super::super::{
+    CallQuery, DeadLetter, EffectKind, IdempotencyKey, NewEffect, Outgoing, StoreError,
+    change::Record,
+    codec,
+    listing::{PLACE_BYTES, short_time},
+};
+use crate::{
+    id::{EffectId, ID_BYTES, VerificationId},
+    time::Timestamp,
+    verification::{CallRecord, Verification},
+};
+
+/// Bytes before an encoded verification.
+const HEAD_BYTES: usize = 20;
+
+/// Bytes of the mark of an attempt.
+pub(super) const MARK_BYTES: usize = 6;
+
+/// A value after its first 8 bytes, as the scripts want it.
+pub(super) fn tail(mark: [u8; MARK_BYTES], deadline: Option<Timestamp>, value: &[u8]) -> Vec<u8> {
+    [mark.as_slice(), &short_time(deadline.unwrap_or_default()), value].concat()
+}
+
+/// The verification in a value.
+pub(super) fn verification(bytes: &[u8]) -> Result<Verification, StoreError> {
+    codec::decode(bytes.get(HEAD_BYTES..).unwrap_or_default())
+}
+
+/// An effect after its first 10 bytes.
+pub(super) fn effect_tail(effect: &NewEffect) -> Vec<u8> {
+    let kind = match effect.kind {
+        EffectKind::HangUp => 0,
+        EffectKind::Report => 1,
+    };
+    [[kind, effect.call].as_slice(), &effect.payload].concat()
+}
+
+/// An effect of the outbox.
+pub(super) fn outgoing(name: &[u8], bytes: &[u8]) -> Option<Outgoing> {
+    let (attempts, rest) = bytes.split_first_chunk::<4>()?;
+    let (since, rest) = rest.split_first_chunk::<6>()?;
+    let ([kind, call], payload) = rest.split_first_chunk::<2>()?;
+    Some(Outgoing {
+        id: std::str::from_utf8(name).ok()?.parse::<EffectId>().ok()?,
+        kind: if *kind == 0 { EffectKind::HangUp } else { EffectKind::Report },
+        call: *call,
+        payload: payload.to_vec(),
+        attempts: u32::from_be_bytes(*attempts),
+        since: long_time(*since),
+    })
+}
+
+/// A dead letter.
+pub(super) fn dead_letter(name: &[u8], bytes: &[u8]) -> Option<DeadLetter> {
+    let (at, rest) = bytes.split_first_chunk::<6>()?;
+    let (length, rest) = rest.split_first_chunk::<2>()?;
+    let (why, effect) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
+    Some(DeadLetter {
+        effect: outgoing(name, effect)?,
+        at: long_time(*at),
+        why: String::from_utf8_lossy(why).into_owned(),
+    })
+}
+
+/// What an idempotency key stands for: hash of the request, id, time.
+pub(super) fn remembered(bytes: &[u8]) -> Option<([u8; 16], VerificationId, Timestamp)> {
+    let (fingerprint, rest) = bytes.split_first_chunk::<16>()?;
+    let (id, rest) = rest.split_first_chunk::<ID_BYTES>()?;
+    Some((*fingerprint, VerificationId::from_bytes(*id), long_time(rest.try_into().ok()?)))
+}
+
+/// The id at the beginning of a hold, and the client behind it.
+pub(super) fn holder(bytes: &[u8]) -> Option<(VerificationId, String)> {
+    let (id, client) = bytes.split_first_chunk::<ID_BYTES>()?;
+    Some((VerificationId::from_bytes(*id), String::from_utf8_lossy(client).into_owned()))
+}
+
+/// What stands in an entry of the call log between its place with expiry and the record, so that a script can filter:
+/// status, reason, country, and the beginnings of hashes.
+fn marks(record: &CallRecord) -> [u8; MARKS_BYTES] {
+    let [n0, n1, n2, n3, ..] = *record.number_hash.as_bytes();
+    let [ca0, ca1] = hash(&record.carrier);
+    let [cl0, cl1] = hash(&record.client);
+    let [co0, co1] = letters(record.country);
+    let reason = record.reason.map_or(NO_REASON, |reason| reason as u8);
+    [record.status as u8, reason, co0, co1, n0, n1, n2, n3, ca0, ca1, cl0, cl1]
+}
+
+/// The filters of a query, as `calls.lua` wants them: first byte, last byte, what stands there. They let a few records
+/// through that only resemble what is asked for.
+pub(super) fn filters(query: &CallQuery) -> Vec<(usize, usize, Vec<u8>)> {
+    let mut filters = Vec::new();
+    let mut filter = |offset: usize, bytes: &[u8]| {
+        let first = MARKS_FROM + offset + 1;
+        filters.push((first, first + bytes.len() - 1, bytes.to_vec()));
+    };
+    if let Some(status) = query.status {
+        filter(0, &[status as u8]);
+    }
+    if let Some(reason) = query.reason {
+        filter(1, &[reason as u8]);
+    }
+    if let Some(country) = query.country {
+        filter(2, &letters(country));
+    }
+    if let Some(number) = query.number {
+        filter(4, number.as_bytes().get(..4).unwrap_or_default());
+    }
+    if let Some(carrier) = &query.carrier {
+        filter(8, &hash(carrier));
+    }
+    if let Some(client) = &query.client {
+        filter(10, &hash(client));
+    }
+    filters
+}
+
+/// An entry of the call log as the script wants it: without the expiry, which it puts in.
+pub(super) fn entry(record: &Record) -> Vec<u8> {
+    [record.place.as_bytes().as_slice(), &marks(&record.record), &record.value].concat()
+}
+
+/// An idempotency key as the scripts want it.
+pub(super) fn idempotency(key: &IdempotencyKey) -> Vec<u8> {
+    [key.fingerprint.as_slice(), key.id.as_bytes()].concat()
+}
+
+/// The record in an entry of the call log.
+pub(super) fn record(entry: &[u8]) -> Result<CallRecord, StoreError> {
+    codec::decode(entry.get(MARKS_FROM + MARKS_BYTES..).unwrap_or_default())
+}
+
+fn letters(country: crate::phone::CountryCode) -> [u8; 2] {
+    country.to_string().as_bytes().first_chunk().copied().unwrap_or_default()
+}
+
+fn hash(text: &str) -> [u8; 2] {
+    Sha256::digest(text).first_chunk().copied().unwrap_or_default()
+}
+
+fn long_time(bytes: [u8; 6]) -> Timestamp {
+    Timestamp::from_ms(bytes.iter().fold(0, |ms, byte| (ms << 8) | u64::from(*byte)))
+}
+
+const MARKS_BYTES: usize = 12;
+/// Where the marks begin: after the place and 4 bytes of expiry.
+const MARKS_FROM: usize = PLACE_BYTES + 4;
+const NO_REASON: u8 = u8::MAX;

@@ -1,0 +1,5 @@
+//! Owns the functions of the suite; each gets a store of its own, or an emptied one.
+
+pub(crate) mod changes;
+pub(crate) mod effects;
+pub(crate) mod listings;
