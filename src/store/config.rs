@@ -1,6 +1,6 @@
 //! Owns the settings of the store and the forms its address may have. It opens nothing.
 
-use std::{fmt, fs, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
@@ -56,21 +56,6 @@ impl Config {
             Some((_, hosts)) => format!("{scheme}://***@{hosts}"),
             None => self.url.clone(),
         }
-    }
-
-    /// These settings with the password read from its file.
-    ///
-    /// # Errors
-    /// [`StoreError::Setup`] when the file cannot be read.
-    pub(super) fn with_secrets(&self) -> Result<Self, StoreError> {
-        let mut config = self.clone();
-        if let Some(file) = &self.password_file {
-            let text = fs::read_to_string(file).map_err(|error| {
-                StoreError::Setup(format!("password_file {} cannot be read: {error}", file.display()))
-            })?;
-            config.password = Some(text.lines().next().unwrap_or_default().trim().to_owned());
-        }
-        Ok(config)
     }
 
     /// What kind of store the address names.

@@ -29,7 +29,7 @@ pub use config::{Config, Place, Servers, Topology};
 /// [`StoreError::Away`] or [`StoreError::Timeout`] when it cannot be reached.
 pub async fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    match config.with_secrets()?.place()? {
+    match config.place()? {
         Place::Memory => Ok(Arc::new(embedded::Embedded::in_memory(clock, config.retention))),
         Place::Embedded(dir) => Ok(Arc::new(embedded::Embedded::on_disk(&dir, clock, config.retention)?)),
         Place::Redis(servers) => Ok(Arc::new(redis::Redis::open(&servers, config.retention).await?)),
