@@ -1,7 +1,14 @@
 //! Owns the composition: a configuration becomes a running gateway with its edge, and comes to an orderly stop. What the
 //! parts do is theirs.
 
-use std::{collections::BTreeMap, fmt, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -16,15 +23,16 @@ use crate::{
     config::{CarrierConfig, CarrierKind, Config},
     gateway::{Carrier, Gateway, OpenError, Parts, SystemEntropy},
     http::{self, Edge, server},
-    id::Entropy,
+    id::{CallToken, Entropy},
     provider::{
-        Provider, Switchboard,
+        Line, Pending, Provider, Switchboard,
         http::{ClientError, HttpClient, HttpProvider},
         simulator::Simulator,
         twilio::{ConfigFault, Twilio},
     },
     store::{self, Store, StoreError},
     time::SystemClock,
+    verification::Signal,
 };
 
 /// How long everything may take from the signal to the end.
@@ -149,12 +157,12 @@ impl fmt::Debug for Surroundings {
 /// Makes pages beside the API.
 pub type MakePages<'a> = &'a dyn Fn(Surroundings) -> Result<Router, StartError>;
 
-/// A service that listens, and serves once [`Service::run`] is awaited.
-pub struct Service {
+/// A service that listens, and serves once [`Ringproof::run`] is awaited.
+pub struct Ringproof {
     gateway: Gateway,
     simulators: BTreeMap<String, Arc<Simulator>>,
-    /// The gateway's face towards the simulators, which know it weakly.
-    _switchboard: Arc<dyn Switchboard>,
+    /// Simulators know it weakly.
+    _exchange: Arc<dyn Switchboard>,
     listener: TcpListener,
     address: SocketAddr,
     edge: Arc<Edge>,
@@ -164,13 +172,13 @@ pub struct Service {
     stop: CancellationToken,
 }
 
-impl fmt::Debug for Service {
+impl fmt::Debug for Ringproof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Service").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Ringproof").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
-impl Service {
+impl Ringproof {
     /// Opens everything: addresses, store, carriers, gateway, edge.
     ///
     /// # Errors
@@ -195,11 +203,14 @@ impl Service {
             Some(url) => url.clone(),
             None => format!("http://{address}"),
         };
-        let gateway = open_gateway(config, flows, store, carriers, &public_url).await?;
-        let switchboard: Arc<dyn Switchboard> = Arc::new(gateway.clone());
+        // A gateway looks at its carriers as soon as it is open, so they are connected before.
+        let exchange = Arc::new(Exchange::default());
+        let switchboard: Arc<dyn Switchboard> = exchange.clone();
         for simulator in simulators.values() {
             simulator.connect(&switchboard);
         }
+        let gateway = open_gateway(config, flows, store, carriers, &public_url).await?;
+        exchange.join(gateway.clone());
         let surroundings = Surroundings { address, simulators: simulators.clone(), stop: stop.clone() };
         let pages = pages.map_or_else(|| Ok(Router::new()), |make| make(surroundings))?;
         let scrape = recorder.clone().map(|recorder| -> http::Scrape { Arc::new(move || recorder.render()) });
@@ -224,7 +235,7 @@ impl Service {
         Ok(Self {
             gateway,
             simulators,
-            _switchboard: switchboard,
+            _exchange: switchboard,
             listener,
             address,
             edge: Arc::new(edge),
@@ -243,18 +254,8 @@ impl Service {
 
     /// Serves until `signal`, then stops in order within 25 s. False when something had to be cut off.
     pub async fn run(self, signal: impl Future<Output = ()>) -> bool {
-        let Self {
-            gateway,
-            simulators,
-            _switchboard,
-            listener,
-            address,
-            edge,
-            max_connections,
-            metrics,
-            recorder,
-            stop,
-        } = self;
+        let Self { gateway, simulators, _exchange, listener, address, edge, max_connections, metrics, recorder, stop } =
+            self;
         tracing::info!(%address, "ringproof {} serves", env!("CARGO_PKG_VERSION"));
         let connections = server::serve(listener, edge, server::Limits::new(max_connections), stop.clone());
         let measurements = async {
@@ -273,7 +274,6 @@ impl Service {
         };
         let stopping = async {
             signal.await;
-            tracing::info!("stopping: what was begun is finished first, within {} s", STOP_WITHIN.as_secs());
             stop.cancel();
             let hang_up = async {
                 for simulator in simulators.values() {
@@ -291,6 +291,32 @@ impl Service {
             () = &mut upkeep => work.await,
         };
         orderly && cut_off == 0
+    }
+}
+
+/// Stands in for the gateway towards the simulators until there is one.
+#[derive(Default)]
+struct Exchange(OnceLock<Gateway>);
+
+impl Exchange {
+    fn join(&self, gateway: Gateway) {
+        // Called once, right after the gateway was made.
+        let _joined = self.0.set(gateway);
+    }
+}
+
+impl Switchboard for Exchange {
+    fn signal(
+        &self,
+        carrier: String,
+        carrier_call_id: String,
+        token: CallToken,
+        signal: Signal,
+    ) -> Pending<'_, Option<Line>> {
+        match self.0.get() {
+            Some(gateway) => gateway.signal(carrier, carrier_call_id, token, signal),
+            None => Box::pin(std::future::ready(None)),
+        }
     }
 }
 

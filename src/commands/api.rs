@@ -103,10 +103,13 @@ impl Problem {
             return Ok(Exit::Away);
         }
         let detail = self.detail.as_deref().map(|detail| format!(": {}", plain(detail))).unwrap_or_default();
-        out.fault(&format!("{}{detail} [{}]", plain(&self.title), plain(&self.code)))?;
-        for fault in &self.errors {
-            let member = fault.pointer.trim_start_matches("#/").replace('/', ".");
-            out.note(&format!("  {}: {}", plain(&member), plain(&fault.detail)))?;
+        let member = match self.errors.as_slice() {
+            [only] => format!("{}: ", plain(&member(&only.pointer))),
+            _ => String::new(),
+        };
+        out.fault(&format!("{member}{}{detail} [{}]", plain(&self.title), plain(&self.code)))?;
+        for fault in self.errors.iter().filter(|_| self.errors.len() > 1) {
+            out.note(&format!("  {}: {}", plain(&member(&fault.pointer)), plain(&fault.detail)))?;
         }
         if let Some(seconds) = self.retry_after {
             out.note(&format!("Try again in {seconds} s."))?;
@@ -234,6 +237,11 @@ impl Api {
             Ok(_) | Err(_) => Err(ApiError::Odd(format!("it answers {status}"))),
         }
     }
+}
+
+/// The member that a JSON pointer leads to.
+fn member(pointer: &str) -> String {
+    pointer.trim_start_matches("#/").replace('/', ".")
 }
 
 /// The address of a service that listens there, seen from this machine.

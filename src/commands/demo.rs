@@ -16,7 +16,7 @@ use crate::{
     http::{ApiKey, Scope},
     phone,
     secret::Secret,
-    serve::{Service, StartError, Surroundings, stop_signal},
+    serve::{Ringproof, StartError, Surroundings, stop_signal},
     telemetry,
     time::SystemClock,
 };
@@ -111,7 +111,7 @@ async fn serve(config: &Config, key: &ApiKey, out: &mut Output) -> std::io::Resu
         Err(error) => return Ok(Err(error.to_string())),
     };
     let pages = |around: Surroundings| pages(config, key, around);
-    let service = match Service::open(config, flows, Some(recorder), Some(&pages)).await {
+    let service = match Ringproof::open(config, flows, Some(recorder), Some(&pages)).await {
         Ok(service) => service,
         Err(error) => return Ok(Err(chain(&error))),
     };

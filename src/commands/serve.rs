@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::{ConfigArguments, Exit, Outcome, output::Output};
 use crate::{
     config::{self, Sources},
-    serve::{Service, stop_signal},
+    serve::{Ringproof, stop_signal},
     telemetry,
 };
 
@@ -72,7 +72,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut Output) -> Outcome {
     let served = runtime.block_on(serve(&loaded.config, flows));
     runtime.shutdown_background();
     match served {
-        Ok(true) => tracing::info!("stopped"),
+        Ok(true) => {}
         Ok(false) => tracing::warn!("stopped, before everything that was begun was done"),
         Err(error) => {
             tracing::error!("the service does not start: {error:#}");
@@ -86,7 +86,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut Output) -> Outcome {
 
 async fn serve(config: &config::Config, flows: crate::callflow::Flows) -> Result<bool, String> {
     let recorder = telemetry::start_metrics().map_err(|error| error.to_string())?;
-    let service = Service::open(config, flows, Some(recorder), None).await.map_err(|error| chain(&error))?;
+    let service = Ringproof::open(config, flows, Some(recorder), None).await.map_err(|error| chain(&error))?;
     let signal = async {
         if let Err(error) = stop_signal().await {
             tracing::error!(%error, "signals cannot be received; end this process by SIGKILL");

@@ -70,7 +70,7 @@ impl CarrierKind {
 /// What all carriers have in common.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Common {
+struct Shared {
     name: String,
     from: Vec<E164>,
     #[serde(default = "everywhere")]
@@ -81,7 +81,7 @@ struct Common {
     calls_per_second: Option<f64>,
 }
 
-/// Names of the members of [`Common`].
+/// Names of the members of [`Shared`].
 const COMMON: [&str; 5] = ["name", "from", "countries", "placing_at_once", "calls_per_second"];
 
 const fn everywhere() -> Countries {
@@ -136,7 +136,7 @@ fn one(tree: &mut Tree, path: &Path, index: usize, mut entry: Value) -> Option<(
         }
     }
     let own = std::mem::take(table);
-    let shared: Option<Common> = read::read_value(tree, &path, Value::Table(common.clone()));
+    let shared: Option<Shared> = read::read_value(tree, &path, Value::Table(common.clone()));
     let kind = match kind.as_str() {
         "twilio" => {
             // Its settings are complete in themselves: they hold what is common too.
@@ -164,7 +164,7 @@ fn one(tree: &mut Tree, path: &Path, index: usize, mut entry: Value) -> Option<(
             return None;
         }
     };
-    let Common { name, from, countries, placing_at_once, calls_per_second } = shared?;
+    let Shared { name, from, countries, placing_at_once, calls_per_second } = shared?;
     limits(tree, &path, placing_at_once, calls_per_second);
     if from.is_empty() {
         tree.fault(&path.child("from"), "is empty; name at least one number that may be shown to the callee");
