@@ -103,11 +103,11 @@ impl Problem {
             return Ok(Exit::Away);
         }
         let detail = self.detail.as_deref().map(|detail| format!(": {}", plain(detail))).unwrap_or_default();
-        let member = match self.errors.as_slice() {
+        let place = match self.errors.as_slice() {
             [only] => format!("{}: ", plain(&member(&only.pointer))),
             _ => String::new(),
         };
-        out.fault(&format!("{member}{}{detail} [{}]", plain(&self.title), plain(&self.code)))?;
+        out.fault(&format!("{place}{}{detail} [{}]", plain(&self.title), plain(&self.code)))?;
         for fault in self.errors.iter().filter(|_| self.errors.len() > 1) {
             out.note(&format!("  {}: {}", plain(&member(&fault.pointer)), plain(&fault.detail)))?;
         }
