@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use metrics::counter;
+use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use super::{
@@ -25,6 +26,8 @@ const MOST_KEY_BYTES: usize = 255;
 const IN_PROGRESS: Duration = Duration::from_secs(5);
 /// How often a create is written when the store does not say whether it was. The id is the same: it is made once.
 const TRIES: u32 = 2;
+/// How long a client waits for that at most.
+const WRITE_LIMIT: Duration = Duration::from_millis(2_300);
 /// When a number that is being called for somebody else may be free, in seconds. The true time is not told.
 const BUSY_RETRY_AFTER: u32 = 60;
 
@@ -139,10 +142,11 @@ impl Shell {
         let expires_at = now.plus(admitted.life);
         let (v, effects) = Verification::start(id, now, expires_at, admitted.request, flow, self.random());
         let stepped = Stepped { changed: true, effects, ..Stepped::default() };
-        let mut tries = 1;
+        let (mut tries, end) = (1, Instant::now() + WRITE_LIMIT);
         loop {
             let (effects, change) = self.commit_of(&v, &stepped, now);
-            match self.store.create(change).await {
+            let written = timeout_at(end, self.store.create(change)).await;
+            match written.unwrap_or(Err(StoreError::Timeout)) {
                 // `Exists` after a try whose end is not known: that try was written.
                 Ok(created) if created_by_us(&created, tries) => {
                     let v = Arc::new(v);
@@ -163,7 +167,7 @@ impl Shell {
                     return Err(Refusal::AlreadyPending { id: by });
                 }
                 Ok(Created::NumberHeld { .. }) => return Err(Refusal::NumberBusy { retry_after: BUSY_RETRY_AFTER }),
-                Err(StoreError::Timeout) if tries < TRIES => tries += 1,
+                Err(StoreError::Timeout) if tries < TRIES && Instant::now() < end => tries += 1,
                 Err(fault) => return Err(store_away(&fault)),
             }
         }

@@ -18,4 +18,5 @@ mod providers;
 mod simulation;
 mod stores;
 mod tidy;
+mod whole;
 mod world;
