@@ -135,7 +135,7 @@ pub fn colour_wanted() -> bool {
 fn filter(level: &str) -> Result<Targets, BadLevel> {
     let mut ours = Targets::new().with_default(LevelFilter::OFF);
     for part in level.split(',') {
-        let (target, level) = part.trim().split_once('=').unwrap_or((OURS, part.trim()));
+        let (target, level) = part.trim().split_once('=').unwrap_or_else(|| (OURS, part.trim()));
         if level.is_empty() || (target != OURS && !target.starts_with("ringproof::")) {
             return Err(BadLevel);
         }
@@ -237,7 +237,8 @@ mod tests {
 
     impl Write for Kept {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
+            let mut kept = self.0.lock().map_err(|_| io::Error::other("poisoned"))?;
+            kept.extend_from_slice(bytes);
             Ok(bytes.len())
         }
         fn flush(&mut self) -> io::Result<()> {

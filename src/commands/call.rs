@@ -57,7 +57,7 @@ pub(super) struct Arguments {
     /// Who is said to call
     #[arg(long)]
     brand: Option<String>,
-    /// Why the call is made: enrolment, sign_in, transaction
+    /// Why the call is made: enrolment, `sign_in`, transaction
     #[arg(long)]
     purpose: Option<Purpose>,
     /// Your own name for the verification

@@ -59,7 +59,7 @@ pub(super) struct Casting {
     /// Who is said to call
     #[arg(long, default_value = "Contoso")]
     brand: String,
-    /// Why the call is made: enrolment, sign_in, transaction
+    /// Why the call is made: enrolment, `sign_in`, transaction
     #[arg(long, default_value = "enrolment")]
     purpose: Purpose,
     /// A short text about it

@@ -41,7 +41,7 @@ pub(super) struct Arguments {
     /// Where to listen
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// What carriers call, as in https://verify.example.com
+    /// What carriers call, as in `https://verify.example.com`
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
     /// Who places the calls: twilio (or a server that speaks its API), simulator (only pretends)

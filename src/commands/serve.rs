@@ -13,13 +13,13 @@ use crate::{
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigArguments,
-    /// Where to listen (server.listen)
+    /// Where to listen (`server.listen`)
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
-    /// What carriers call (server.public_url)
+    /// What carriers call (`server.public_url`)
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
-    /// The store (store.url)
+    /// The store (`store.url`)
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// Only look whether the configuration is right

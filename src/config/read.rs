@@ -66,10 +66,10 @@ impl Reading<'_> {
         if let Some(member) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
             let missing = below.child(member);
             self.tree.fault(&self.path.join(&self.original(&missing)), "is missing");
-            return self.stand_in(missing);
+            return self.stand_in(&missing);
         }
         if self.stand_ins.contains_key(below) {
-            return self.stand_in(below.clone());
+            return self.stand_in(below);
         }
         let at = self.path.join(&self.original(below));
         let is_new = !self.first.contains_key(below);
@@ -100,7 +100,7 @@ impl Reading<'_> {
     }
 
     /// Puts something where a member is missing, so that the others can be read.
-    fn stand_in(&mut self, missing: Path) -> bool {
+    fn stand_in(&mut self, missing: &Path) -> bool {
         let candidates =
             [Value::String(String::new()), Value::Array(Vec::new()), Value::Integer(0), Value::Table(Table::new())];
         let tried = self.stand_ins.entry(missing.clone()).or_default();

@@ -421,10 +421,8 @@ fn the_reference_names_every_setting() {
     use crate::{http::ApiKeyConfig, provider};
     let reference = reference();
     let named = |section: &str| -> BTreeSet<String> {
-        let table = match &reference[section] {
-            Value::Array(entries) => entries[0].as_table().unwrap(),
-            table => table.as_table().unwrap(),
-        };
+        let value = &reference[section];
+        let table = value.as_array().map_or(value, |entries| &entries[0]).as_table().unwrap();
         table.keys().cloned().collect()
     };
     let undocumented =

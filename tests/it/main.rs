@@ -12,6 +12,7 @@
 )]
 
 mod api;
+mod commands;
 mod deploy;
 mod gateway;
 mod providers;

@@ -2,5 +2,6 @@
 
 pub(crate) mod backend;
 pub(crate) mod carrier;
+pub(crate) mod program;
 pub(crate) mod redis;
 pub(crate) mod server;
