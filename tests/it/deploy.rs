@@ -176,14 +176,11 @@ fn the_build_gets_what_it_reads_and_no_more() {
         assert!(sent.contains(&read), "{read} is not sent to the build");
     }
     // What the sources embed from outside `src` has to be sent too.
-    for (path, text) in crate::tidy::files("src").into_iter().filter(|(path, _)| path.ends_with(".rs")) {
-        for embedded in text.split("include_str!(\"").chain(text.split("include_bytes!(\"")).skip(1) {
-            let embedded = embedded.split('"').next().unwrap();
-            let home = root().join(&path).parent().unwrap().to_owned();
-            let Ok(place) = home.join(embedded).canonicalize() else { continue };
-            let top = place.strip_prefix(root()).unwrap().components().next().unwrap().as_os_str().to_str().unwrap();
-            assert!(sent.contains(&top), "{path} embeds {embedded}, and {top} is not sent to the build");
-        }
+    for (path, embedded) in crate::tidy::embedded() {
+        let home = root().join(&path).parent().unwrap().to_owned();
+        let place = home.join(&embedded).canonicalize().unwrap();
+        let top = place.strip_prefix(root()).unwrap().components().next().unwrap().as_os_str().to_str().unwrap();
+        assert!(sent.contains(&top), "{path} embeds {embedded}, and {top} is not sent to the build");
     }
 }
 
@@ -321,4 +318,51 @@ fn redis_of_the_compose_file_wants_its_password() {
     for (name, value) in STORE_NEEDS {
         assert_eq!(server.setting(Some("open-sesame"), name), value, "{name}");
     }
+}
+
+/// The table in `docs/store.md` and this configuration say the same.
+#[test]
+fn redis_is_set_as_the_document_says() {
+    let document = fs::read_to_string(root().join("docs/store.md")).unwrap();
+    let conf = read("redis.conf");
+    let said: BTreeMap<&str, &str> =
+        conf.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' ')).collect();
+    for setting in ["maxmemory-policy noeviction", "appendonly yes"] {
+        let (name, value) = setting.split_once(' ').unwrap();
+        assert!(document.contains(&format!("`{setting}`")), "docs/store.md does not name {setting}");
+        assert_eq!(said[name], value);
+    }
+    assert!(document.contains("appendfsync everysec") && said["appendfsync"] == "everysec");
+    assert!(document.contains("`maxmemory`") && said["maxmemory"].ends_with("mb"));
+}
+
+// --- settings --------------------------------------------------------------------------------------------------------
+
+#[test]
+fn the_settings_load() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = read("ringproof.toml");
+    let compose = read("compose.yaml");
+    let unit = read("ringproof.service");
+    for (name, secret) in [
+        ("redis_password", "open-sesame"),
+        ("carrier", "0123456789abcdef"),
+        ("callbacks", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
+    ] {
+        let file = dir.path().join(name);
+        fs::write(&file, format!("{secret}\n")).unwrap();
+        let mounted = format!("/run/secrets/{name}");
+        assert!(settings.contains(&mounted), "no setting names {mounted}");
+        assert!(compose.contains(&format!("./secrets/{name}")), "compose.yaml brings no {name}");
+        assert!(unit.contains(&format!("LoadCredential={name}:")), "the unit loads no {name}");
+        settings = settings.replace(&mounted, file.to_str().unwrap());
+    }
+    let file = dir.path().join("ringproof.toml");
+    fs::write(&file, settings).unwrap();
+    let sources = ringproof::config::Sources { file: Some(file), alone: true, ..Default::default() };
+    let loaded = ringproof::config::load(&sources).unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!(loaded.config.warnings, []);
+    assert_eq!(loaded.config.carriers.len(), 1);
+    assert_eq!(loaded.config.store.url, "redis://redis:6379/0");
+    assert!(loaded.config.server.listen.ip().is_loopback(), "TLS ends in front of it");
 }

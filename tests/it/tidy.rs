@@ -112,6 +112,23 @@ fn rust_files() -> Vec<(String, String)> {
     files("").into_iter().filter(|(path, _)| path.ends_with(".rs")).collect()
 }
 
+/// Files that the sources embed outside tests: the path of the source, and what it names.
+pub(crate) fn embedded() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (path, text) in files("src").into_iter().filter(|(path, _)| path.ends_with(".rs")) {
+        let source = Source::read(&text);
+        let letters: Vec<char> = text.chars().collect();
+        for (at, _) in source.idents().iter().filter(|(at, word)| word.starts_with("include_") && !source.is_test(*at))
+        {
+            let rest: String = letters[*at..].iter().take(200).collect();
+            if let Some((_, name)) = rest.split_once("(\"") {
+                found.push((path.clone(), name.split('"').next().unwrap().to_owned()));
+            }
+        }
+    }
+    found
+}
+
 /// Fails with all faults at once.
 #[track_caller]
 fn none(faults: &[String]) {

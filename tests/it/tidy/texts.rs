@@ -124,6 +124,40 @@ fn every_dependency_has_its_line() {
 }
 
 #[test]
+fn paths_in_documents_exist() {
+    let mut faults = Vec::new();
+    for (path, text) in files("").into_iter().filter(|(path, _)| path.ends_with(".md") && path != "CHANGELOG.md") {
+        for (line, span) in code_spans(&text).into_iter().filter(|(_, span)| is_path(span)) {
+            if !root().join(&span).exists() {
+                faults.push(format!("{path}:{line}: there is no `{span}`"));
+            }
+        }
+    }
+    none(&faults);
+}
+
+/// What stands between single back-ticks outside fenced code, with its line.
+fn code_spans(text: &str) -> Vec<(usize, String)> {
+    let mut fenced = false;
+    let mut found = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        } else if !fenced {
+            found.extend(line.split('`').skip(1).step_by(2).map(|span| (number + 1, span.to_owned())));
+        }
+    }
+    found
+}
+
+/// Whether a code span names a file or folder of this repository, and not a pattern of names.
+fn is_path(span: &str) -> bool {
+    let starts =
+        ["src/", "tests/", "docs/", "deploy/", "callflows/", "texts/", "benches/", "scripts/", "templates/", ".ci/"];
+    starts.iter().any(|start| span.starts_with(start)) && !span.contains(['<', '…', '*', ' ', '{'])
+}
+
+#[test]
 fn the_map_knows_every_module() {
     let map = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let crate_root = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();

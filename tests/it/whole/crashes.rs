@@ -94,7 +94,7 @@ async fn the_store_is_killed_in_mid_call() {
     whole.redis.restart();
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
-        let (status, _) = whole.server.get_as(crate::world::server::KEY, "/readyz").await;
+        let (status, _) = whole.server.read_as(crate::world::server::KEY, "/readyz").await;
         if status == 200 {
             break;
         }

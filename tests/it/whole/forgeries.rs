@@ -139,13 +139,13 @@ async fn tenants_do_not_see_each_other() {
     whole.carrier.callee(&to, Callee::presses(["#"]));
     let id = whole.server.created(&whole.request(&to)).await["id"].as_str().unwrap().to_owned();
     let missing = format!("{}{}", &id[..id.len() - 4], "0000");
-    let other = whole.server.get_as(OTHER_KEY, &format!("/v1/verifications/{id}")).await;
-    let nothing = whole.server.get_as(OTHER_KEY, &format!("/v1/verifications/{missing}")).await;
+    let other = whole.server.read_as(OTHER_KEY, &format!("/v1/verifications/{id}")).await;
+    let nothing = whole.server.read_as(OTHER_KEY, &format!("/v1/verifications/{missing}")).await;
     assert_eq!(other.0, 404);
     assert_eq!(other.1.replace(&id, "ID"), nothing.1.replace(&missing, "ID"));
-    let list = whole.server.get_as(OTHER_KEY, "/v1/verifications").await;
+    let list = whole.server.read_as(OTHER_KEY, "/v1/verifications").await;
     assert!(list.0 == 200 && !list.1.contains("ver_"), "{}", list.1);
-    assert_eq!(whole.server.get_as(OTHER_KEY, "/v1/calls").await.0, 403);
+    assert_eq!(whole.server.read_as(OTHER_KEY, "/v1/calls").await.0, 403);
     let (status, busy) = whole.server.create(&whole.request(&to)).await;
     assert_eq!((status, &busy["code"]), (409, &json!("already_pending")), "{busy:#}");
     whole.server.outcome(&id).await;

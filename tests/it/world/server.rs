@@ -139,14 +139,14 @@ impl Server {
     }
 
     /// GETs with a key.
-    pub(crate) async fn get_as(&self, key: &str, path: &str) -> (u16, String) {
+    pub(crate) async fn read_as(&self, key: &str, path: &str) -> (u16, String) {
         let answer = self.client.get(self.url(path)).bearer_auth(key).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
     /// GETs JSON as the backend.
     pub(crate) async fn get(&self, path: &str) -> Value {
-        let (status, body) = self.get_as(KEY, path).await;
+        let (status, body) = self.read_as(KEY, path).await;
         assert_eq!(status, 200, "{path}: {body}");
         serde_json::from_str(&body).unwrap()
     }
