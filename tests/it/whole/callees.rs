@@ -133,8 +133,10 @@ async fn every_callee_ends_as_the_contract_says() {
         assert_eq!(asked.iter().filter(|to| **to == number(n)).count(), 1, "the carrier was asked twice for one call");
     }
     whole.carrier.all_over().await;
+    // A call that perhaps exists is in the log only when it can no longer ring.
+    let known = cases.iter().filter(|case| !matches!(case.create, Create::Fails(_))).count();
     let records = whole.server.get("/v1/calls?limit=100").await;
-    assert_eq!(records["items"].as_array().map(Vec::len), Some(cases.len()), "{records:#}");
+    assert_eq!(records["items"].as_array().map(Vec::len), Some(known), "{records:#}");
     let numbers: Vec<String> = (0u32..).take(cases.len()).map(number).collect();
     let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
     whole.check(&numbers, &[CODE]).await;

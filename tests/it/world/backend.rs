@@ -118,7 +118,8 @@ async fn take(State(desk): State<Arc<Mutex<Desk>>>, headers: HeaderMap, raw: Byt
 }
 
 fn believe(headers: &HeaderMap, raw: &[u8]) -> std::result::Result<Result, String> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).ok_or(format!("no {name}"));
+    let header =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).ok_or_else(|| format!("no {name}"));
     let (id, at, signatures) = (header("webhook-id")?, header("webhook-timestamp")?, header("webhook-signature")?);
     let key = STANDARD.decode(CALLBACK_SECRET.strip_prefix("whsec_").unwrap()).unwrap();
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&key).unwrap();
