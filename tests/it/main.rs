@@ -12,6 +12,7 @@
 )]
 
 mod api;
+mod browser;
 mod deploy;
 mod gateway;
 mod providers;
