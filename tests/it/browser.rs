@@ -98,6 +98,7 @@ async fn enrol_with_the_keyboard(desk: &Desk, language: &str, number: &str, coun
 
 /// Waits until the callee has heard enough for a key to count.
 async fn wait_for_the_question(desk: &Desk) {
+    desk.run("delete window.heardAt").await;
     desk.until(
         "the question has been heard for a while",
         &format!(
@@ -110,28 +111,27 @@ async fn wait_for_the_question(desk: &Desk) {
     .await;
 }
 
-/// Presses these keys, one after another and again, each when the telephone listens, until something is shown.
+/// Presses these keys, one for each question and then from the first again, until something is shown.
 async fn press_until(desk: &Desk, keys: &str, shown: &str) {
+    wait_for_the_question(desk).await;
     let mut keys = keys.chars().cycle();
     let over = format!("return !!document.querySelector({})", json!(shown));
+    desk.run("delete window.answered").await;
     for _ in 0..12 {
-        desk.until(
-            &format!("the telephone listens, or {shown} is shown"),
-            &format!(
-                "const asked = document.querySelectorAll('#captions li').length; \
-                 return !!document.querySelector({}) || (document.getElementById('telephone').dataset.listening === 'true' && asked !== window.askedBefore)",
-                json!(shown)
-            ),
-        )
-        .await;
+        let ready = format!(
+            "const {{ listening, asked }} = document.getElementById('telephone').dataset; \
+             return !!document.querySelector({}) || (listening === 'true' && asked !== window.answered)",
+            json!(shown)
+        );
+        desk.until(&format!("the telephone asks, or {shown} is shown"), &ready).await;
         if desk.run(&over).await == true {
             return;
         }
-        let key = keys.next().unwrap();
-        desk.run("window.askedBefore = document.querySelectorAll('#captions li').length + 1").await;
         // The script looks the key up by itself: `#` and `*` mean something else in a selector.
         desk.run(&format!(
-            "[...document.querySelectorAll('#keypad button')].find((key) => key.value === '{key}').click()"
+            "window.answered = document.getElementById('telephone').dataset.asked; \
+             [...document.querySelectorAll('#keypad button')].find((key) => key.value === '{}').click()",
+            keys.next().unwrap()
         ))
         .await;
     }
