@@ -88,6 +88,8 @@ fn sources(arguments: &Arguments, key: &ApiKey, data: &std::path::Path) -> Sourc
         ("store.url", format!("embedded:{}", data.display())),
         ("numbers.countries", format!("[{}]", countries.join(", "))),
         ("verification.brand", arguments.brand.clone()),
+        // Keys in the first second are taken for recorded tones: a second of the call, however fast it goes.
+        ("verification.early_keys", format!("{}ms", 1000 / u32::from(arguments.speed.max(1)))),
         ("logs.level", arguments.log.clone()),
         ("carriers.simulator.name", CARRIER.to_owned()),
         ("carriers.simulator.kind", String::from("simulator")),

@@ -4,6 +4,8 @@
 mod form;
 mod outcome;
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::{
     Form, Json,
@@ -125,7 +127,7 @@ pub(super) async fn phone(State(demo): Shared, browser: Browser, Query(query): Q
         extension: last.and_then(|last| last.extension).unwrap_or_default(),
         ..Typed::default()
     };
-    form::show(&demo, &browser, &typed, StatusCode::OK, |_| {})
+    form::show(&demo, &browser, &typed, |_| {})
 }
 
 /// What would be called for a number as it is being typed.
@@ -160,7 +162,7 @@ pub(super) async fn call(State(demo): Shared, browser: Browser, Form(typed): For
     if let Err(refusal) = typed.read_extension() {
         let fault = words.t(refusal);
         let show = |form: &mut PhoneForm| form.extension_fault = Some(fault);
-        return form::show(&demo, &browser, &typed, StatusCode::UNPROCESSABLE_ENTITY, show);
+        return form::show(&demo, &browser, &typed, show);
     }
     if typed.shown != number.e164.expose() {
         return form::confirm(&demo, &browser, &typed, &number);
@@ -185,7 +187,7 @@ pub(super) async fn call(State(demo): Shared, browser: Browser, Form(typed): For
         Err(error) => {
             let typed = Typed { country: country.to_string(), ..typed };
             let problem = outcome::problem(&demo, words, &error);
-            form::show(&demo, &browser, &typed, outcome::status(&error), |form| form.problem = Some(problem))
+            form::show(&demo, &browser, &typed, |form| form.problem = Some(problem))
         }
     }
 }
@@ -209,7 +211,7 @@ async fn begin(demo: &Demo, session: &Session, asked: Asked) -> Result<(), Backe
         reference: &session.reference,
         idempotency_key: &asked.ticket,
     };
-    let seen = demo.backend.create(&wish).await?;
+    let seen = create(demo, session, &wish).await?;
     demo.simulator.ring_for_number(&asked.number.e164, &session.telephone);
     demo.simulator.ring_for_verification(seen.id, &session.telephone);
     // A page without live view still shows the outcome, when it is loaded again.
@@ -226,6 +228,29 @@ async fn begin(demo: &Demo, session: &Session, asked: Asked) -> Result<(), Backe
     });
     Ok(())
 }
+
+/// Asks the API. Where this person's last call is decided but still being said goodbye to, its number is free in a
+/// moment: that is waited for.
+async fn create(demo: &Demo, session: &Session, wish: &Wish<'_>) -> Result<Seen, BackendError> {
+    let mut tries = 0;
+    loop {
+        let result = demo.backend.create(wish).await;
+        let over_soon = session.state().attempt.as_ref().is_some_and(|last| last.settled);
+        match result {
+            Err(BackendError::Refused { code, .. })
+                if code == "already_pending" && over_soon && tries < GOODBYE_TRIES =>
+            {
+                tries += 1;
+                tokio::time::sleep(GOODBYE_PAUSE).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// How often, and how long apart, a number is asked for again while its last call says goodbye.
+const GOODBYE_TRIES: u32 = 20;
+const GOODBYE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Takes back what is still under way: a person has one enrolment at a time.
 async fn give_up(demo: &Demo, session: &Session) {
@@ -329,7 +354,9 @@ struct SupportPage {
 pub(super) async fn calls(State(demo): Shared, browser: Browser) -> Response {
     let page = Page::new(&demo, &browser, "calls-title", "calls", "/demo/calls");
     let (rows, problem) = match demo.backend.calls(&browser.reference).await {
-        Ok(records) => (records.iter().map(|record| outcome::CallRow::new(page.words, record)).collect(), None),
+        Ok(records) => {
+            (records.iter().map(|record| outcome::CallRow::new(page.words, record, demo.clock.now())).collect(), None)
+        }
         Err(error) => (Vec::new(), Some(outcome::problem(&demo, page.words, &error))),
     };
     html(StatusCode::OK, &CallsPage { page, rows, problem })

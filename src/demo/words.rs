@@ -73,9 +73,11 @@ impl Words {
         self.format(at, "%H:%M")
     }
 
-    /// A day and a time, short.
-    pub(super) fn moment(&self, at: Timestamp) -> String {
-        self.format(at, if self.language == "ja" { "%-m月%-d日 %H:%M:%S" } else { "%-d %b %H:%M:%S" })
+    /// A time of today, or else with its day.
+    pub(super) fn moment(&self, at: Timestamp, now: Timestamp) -> String {
+        let day = if self.language == "ja" { "%-m月%-d日" } else { "%-d %b" };
+        let time = self.format(at, "%H:%M:%S");
+        if self.format(at, "%F") == self.format(now, "%F") { time } else { format!("{} {time}", self.format(at, day)) }
     }
 
     fn format(&self, at: Timestamp, format: &str) -> String {

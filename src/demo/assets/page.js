@@ -149,7 +149,7 @@ document.addEventListener("submit", (event) => {
   if (form.hasAttribute("data-swap")) {
     event.preventDefault();
     const fields = new URLSearchParams(new FormData(form, event.submitter));
-    if (form.method === "get") go(`${form.action}?${fields}`);
+    if (form.getAttribute("method") === "get") go(`${form.action}?${fields}`);
     else go(form.action, { form: fields });
   } else if (event.submitter?.name === "theme") {
     event.preventDefault();

@@ -75,6 +75,7 @@ function show(view) {
   phase = view.phase;
   telephone.dataset.phase = phase;
   telephone.dataset.listening = String(view.listening);
+  telephone.dataset.asked = String(view.asked);
   set(part("phone-state"), stateOf(view));
   set(part("phone-number"), view.shown ?? "");
   set(part("phone-note"), note(view));

@@ -78,13 +78,7 @@ struct PhonePage {
 }
 
 /// Shows the form with what was typed.
-pub(super) fn show(
-    demo: &Demo,
-    session: &Session,
-    typed: &Typed,
-    status: StatusCode,
-    change: impl FnOnce(&mut PhoneForm),
-) -> Response {
+pub(super) fn show(demo: &Demo, session: &Session, typed: &Typed, change: impl FnOnce(&mut PhoneForm)) -> Response {
     let page = Page::new(demo, session, "phone-title", "methods", "/demo/add/phone");
     let chosen = typed.country.parse().ok().or(session.state().country);
     let mut form = PhoneForm {
@@ -100,19 +94,19 @@ pub(super) fn show(
         problem: None,
     };
     change(&mut form);
-    html(status, &PhonePage { page, form })
+    html(StatusCode::OK, &PhonePage { page, form })
 }
 
 /// Shows what is wrong with the number.
 pub(super) fn fault(demo: &Demo, session: &Session, typed: &Typed, fault: String) -> Response {
-    show(demo, session, typed, StatusCode::UNPROCESSABLE_ENTITY, |form| form.number_fault = Some(fault))
+    show(demo, session, typed, |form| form.number_fault = Some(fault))
 }
 
 /// Shows what will be called, before it is.
 pub(super) fn confirm(demo: &Demo, session: &Session, typed: &Typed, number: &Number) -> Response {
     let words = session.state().words;
     let typed = Typed { country: number.country.to_string(), ..typed.clone() };
-    show(demo, session, &typed, StatusCode::OK, |form| {
+    show(demo, session, &typed, |form| {
         number.e164.expose().clone_into(&mut form.shown);
         form.confirm = Some(words.with("phone-will-call-first", "number", &in_full(words, number)));
     })

@@ -56,7 +56,7 @@ pub(super) async fn show(demo: &Demo, session: &Session, refused: Option<&Backen
         Some(Err(error)) => {
             let page = Page::new(demo, session, "error-title", "methods", "/demo/call");
             let lead = problem(demo, words, &error);
-            html(status(&error), &WrongPage { title: page.t("error-title"), lead, page })
+            html(StatusCode::BAD_GATEWAY, &WrongPage { title: page.t("error-title"), lead, page })
         }
     }
 }
@@ -259,14 +259,6 @@ pub(super) fn problem(demo: &Demo, words: Words, error: &BackendError) -> String
     }
 }
 
-/// The status of a page that tells a refusal.
-pub(super) const fn status(error: &BackendError) -> StatusCode {
-    match error {
-        BackendError::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-        BackendError::Away(_) => StatusCode::BAD_GATEWAY,
-    }
-}
-
 /// One line of the call log.
 pub(super) struct CallRow {
     pub(super) time: String,
@@ -279,7 +271,7 @@ pub(super) struct CallRow {
 }
 
 impl CallRow {
-    pub(super) fn new(words: Words, record: &SeenRecord) -> Self {
+    pub(super) fn new(words: Words, record: &SeenRecord, now: Timestamp) -> Self {
         let seconds = |from: Timestamp, to: Timestamp| {
             let seconds = to.since(from).as_millis().div_ceil(1000);
             words.with("seconds", "seconds", &seconds.to_string())
@@ -290,7 +282,7 @@ impl CallRow {
             Some(_) | None => words.t(&format!("result-{}", record.status)),
         };
         Self {
-            time: words.moment(record.started_at),
+            time: words.moment(record.started_at, now),
             number: record.to.clone(),
             status: record.status,
             sign: match record.status {

@@ -255,7 +255,10 @@ impl<'a> Conversation<'a> {
         let planned = self.mood.when_asked(self.asked, gather, self.line.code.as_ref());
         self.asked += 1;
         self.plan = planned.into_iter().map(|(after, act)| (self.after(after), act)).collect();
-        self.telephone.show(|view| view.listening = true);
+        self.telephone.show(|view| {
+            view.listening = true;
+            view.asked += 1;
+        });
         let heard = self.listen(acts, gather, script).await;
         self.plan.clear();
         self.telephone.show(|view| view.listening = false);

@@ -52,6 +52,8 @@ pub struct View {
     pub captions: Vec<Caption>,
     /// Whether keys are listened for.
     pub listening: bool,
+    /// How many questions were asked in this call.
+    pub asked: u32,
     /// How the last call ended.
     pub ending: Option<Ending>,
 }
