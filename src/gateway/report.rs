@@ -219,3 +219,6 @@ fn fault_word(fault: &reqwest::Error) -> &'static str {
         "the exchange with the backend broke off"
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,17 +18,21 @@ use hmac::{Hmac, KeyInit, Mac};
 use ringproof::{
     gateway::Refusal, id::EffectId, outcome::Status, store::Store, time::Clock, verification::Verification,
 };
+use tokio_util::task::TaskTracker;
 
 use super::{
     faulty::Faulty,
     world::{ManualClock, SECRET, World, client, memory, reported_to, until},
 };
 
+/// A status, and a header where there is one.
+type Answer = (u16, Option<&'static str>);
+
 /// A backend that answers as it is told, and keeps what it gets.
 #[derive(Clone, Default)]
 struct Backend {
     got: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
-    answers: Arc<Mutex<VecDeque<(u16, Option<&'static str>)>>>,
+    answers: Arc<Mutex<VecDeque<Answer>>>,
 }
 
 impl Backend {
@@ -37,11 +41,11 @@ impl Backend {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/results", listener.local_addr().unwrap());
         let app = Router::new().fallback(take).with_state(backend.clone());
-        tokio::task::spawn(async move { axum::serve(listener, app).await });
+        TaskTracker::new().spawn(async move { axum::serve(listener, app).await });
         (backend, url)
     }
 
-    fn will_answer(&self, answers: &[(u16, Option<&'static str>)]) {
+    fn will_answer(&self, answers: &[Answer]) {
         self.answers.lock().unwrap().extend(answers);
     }
 
