@@ -10,8 +10,7 @@ use super::{
     Verdict,
     diagnostic::{At, Faults, Rule},
     estimate::LONGEST_PASSAGE,
-    model::{Act, Answer, CallFlow, Item, Prompt, Question, Said, Sound, Trigger, What},
-    text::Template,
+    model::{Act, Answer, CallFlow, Item, Question, Said, Sound, Trigger, What},
 };
 use crate::{
     dtmf::Digit,
@@ -40,6 +39,8 @@ struct State {
     /// A named key was pressed: a person is there.
     keyed: bool,
     standing: Standing,
+    /// The code was spoken, and nothing was asked since.
+    just_told: bool,
 }
 
 /// The states of every item, by step and item.
@@ -54,7 +55,7 @@ pub(super) fn check(flow: &CallFlow, faults: &mut Faults) {
     for (step, seen) in flow.steps.iter().zip(&mut walk.seen) {
         seen.resize(step.items.len(), Vec::new());
     }
-    walk.reach(0, 0, State { keyed: false, standing: Standing::Open });
+    walk.reach(0, 0, State { keyed: false, standing: Standing::Open, just_told: false });
     while let Some((step, item, state)) = walk.todo.pop() {
         walk.follow(step, item, state, faults);
     }
@@ -82,15 +83,16 @@ impl Walk<'_> {
         let Some(Item { what, at }) = flow.steps.get(step).and_then(|s| s.items.get(item)) else { return };
         match what {
             What::Line(said) => {
-                let state = heard(said, state, faults);
+                let state = heard(flow, said, state, faults);
                 self.onward(step, item, at, state, faults);
             }
             What::Ask(question) => {
-                let state = question.prompt.iter().fold(state, |state, said| heard(said, state, faults));
+                let state = question.prompt.iter().fold(state, |state, said| heard(flow, said, state, faults));
+                let state = State { just_told: false, ..state };
                 for answer in &question.answers {
                     let named = matches!(answer.on, Trigger::Key(_) | Trigger::RightCode);
                     let state = State { keyed: state.keyed || named, ..state };
-                    self.act(step, &answer.act, Some(answer), &answer.act_at, state, faults);
+                    self.act(step, &answer.act, Some(answer), &answer.at, state, faults);
                 }
                 if falls_through(flow, step, question) {
                     self.onward(step, item, at, state, faults);
@@ -136,15 +138,18 @@ impl Walk<'_> {
 }
 
 /// What hearing something does to the state; tells where a code is spoken that must not be.
-fn heard(said: &Said, state: State, faults: &mut Faults) -> State {
-    let Sound::Code { .. } = said.what else { return state };
+fn heard(flow: &CallFlow, said: &Said, state: State, faults: &mut Faults) -> State {
+    // In the other modes it must not stand there at all, which is told once.
+    if flow.mode != Mode::Speak || !matches!(said.what, Sound::Code { .. }) {
+        return state;
+    }
     if !state.keyed {
         let help = "ask for a key first: <gather …><on key=\"#\"><go to=\"…\"/></on></gather>";
         let message = "the code can be spoken before a named key was pressed: to a mailbox, for instance";
         faults.add(&said.at, Rule::CodeSpoken, message, help);
     }
     match state.standing {
-        Standing::Open | Standing::Told => State { standing: Standing::Told, ..state },
+        Standing::Open | Standing::Told => State { standing: Standing::Told, just_told: true, ..state },
         Standing::Denied | Standing::Decided => {
             let message = "the code can be spoken after the verification was decided";
             faults.add(&said.at, Rule::CodeSpoken, message, "lead to this step before anything is decided");
@@ -176,6 +181,9 @@ fn settle(
         Some(Verdict::Deny(_)) => {
             if decided {
                 faults.add(at, Rule::Undecided, twice, "a verification is decided once; use <end>");
+            } else if state.just_told {
+                let message = "the code is spoken and refused in one breath";
+                faults.add(at, Rule::CodeSpoken, message, "ask for a key in between, or use <end>");
             }
             Standing::Denied
         }
@@ -214,7 +222,7 @@ fn wrong_verify(mode: Mode, on: Option<Trigger>) -> Option<(&'static str, &'stat
             "speak the code with <digits of=\"code\"/>, then <end>",
         )),
         (Mode::Confirm, _) => {
-            Some(("this confirms without the right key", "put <verify> directly into <on key=\"…\">, and nowhere else"))
+            Some(("this confirms without the pound key", "put <verify> directly into <on key=\"#\">, and nowhere else"))
         }
         (Mode::Match, _) => Some((
             "this confirms without the right code",
@@ -233,7 +241,7 @@ fn falls_through(flow: &CallFlow, step: usize, question: &Question) -> bool {
 /// The steps that a key leads back to, with the place of the verb.
 fn gone_back_to(flow: &CallFlow) -> impl Iterator<Item = (usize, &At)> {
     answers(flow).filter_map(|(step, answer)| match answer.act {
-        Act::Go { to, .. } if usize::from(to) <= step => Some((usize::from(to), &answer.act_at)),
+        Act::Go { to, .. } if usize::from(to) <= step => Some((usize::from(to), &answer.at)),
         Act::Go { .. } | Act::Settle { .. } | Act::Repeat { .. } => None,
     })
 }
@@ -251,7 +259,7 @@ fn answers(flow: &CallFlow) -> impl Iterator<Item = (usize, &Answer)> {
 }
 
 /// Everything heard, with the place where it stands.
-fn sounds(flow: &CallFlow) -> impl Iterator<Item = &Said> {
+pub(super) fn sounds(flow: &CallFlow) -> impl Iterator<Item = &Said> {
     flow.steps.iter().flat_map(|step| &step.items).flat_map(|item| match &item.what {
         What::Line(said) => std::slice::from_ref(said),
         What::Ask(question) => question.prompt.as_slice(),
@@ -265,7 +273,7 @@ fn verbs(flow: &CallFlow) -> impl Iterator<Item = (&Act, &At)> {
         What::Do(act) => Some((act, &item.at)),
         What::Line(_) | What::Ask(_) => None,
     });
-    items.chain(answers(flow).map(|(_, answer)| (&answer.act, &answer.act_at)))
+    items.chain(answers(flow).map(|(_, answer)| (&answer.act, &answer.at)))
 }
 
 fn unreachable(walk: &Walk<'_>, faults: &mut Faults) {
@@ -334,22 +342,13 @@ fn opening(flow: &CallFlow, faults: &mut Faults) {
         let message = format!("prompt `{}` is not always said, so the call may begin with something else", prompt.id);
         faults.add(&opening.at, Rule::Opening, message, help);
     }
-    for (language, template, at) in texts(flow, prompt) {
-        let late = template.time_before_brand(language).is_none_or(|time| time > OPENING);
+    for text in prompt.variants.iter().flat_map(|variant| variant.texts.iter().flatten()) {
+        let late = text.template.time_before_brand(&text.language).is_none_or(|time| time > OPENING);
         if late {
-            let message =
-                format!("prompt `{}` does not say {{brand}} within the first second in `{language}`", prompt.id);
-            faults.add(at, Rule::Opening, message, "put {brand} into its first words");
+            let message = format!("prompt `{}` does not say {{brand}} within the first second", prompt.id);
+            faults.add(&text.at, Rule::Opening, message, "put {brand} into its first words");
         }
     }
-}
-
-fn texts<'a>(flow: &'a CallFlow, prompt: &'a Prompt) -> impl Iterator<Item = (&'a str, &'a Template, &'a At)> {
-    prompt.variants.iter().flat_map(|variant| {
-        flow.languages()
-            .zip(&variant.texts)
-            .filter_map(|(language, text)| Some((language, text.as_ref()?, &variant.at)))
-    })
 }
 
 /// A code is spoken in mode `speak` only, there for certain, and twice each time.
@@ -484,7 +483,7 @@ fn nominal_time(flow: &CallFlow, said: &Said, index: usize, language: &str) -> D
             let once = Purpose::ALL
                 .iter()
                 .filter_map(|purpose| prompt.variant(*purpose, true)?.texts.get(index)?.as_ref())
-                .map(|template| template.nominal_time(language))
+                .map(|text| text.template.nominal_time(language))
                 .max()
                 .unwrap_or_default();
             let times = u32::from(said.times);

@@ -141,7 +141,7 @@ impl Faults {
 /// "Did you mean …": the known word nearest to `word`, when one is near, or else all of them.
 pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     let close =
-        known.clone().map(|k| (distance(word, k), k)).filter(|(d, k)| *d <= (k.chars().count() / 3).max(1)).min();
+        known.clone().map(|k| (distance(word, k), k)).filter(|(d, k)| *d <= (k.chars().count() / 2).clamp(1, 3)).min();
     match close {
         Some((_, best)) => format!("did you mean `{best}`?"),
         None => {

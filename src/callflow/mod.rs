@@ -8,6 +8,7 @@ mod estimate;
 mod flows;
 mod language;
 mod model;
+mod needs;
 mod play;
 mod read;
 mod text;
@@ -30,6 +31,7 @@ pub use apology::{apology, apology_language};
 pub use diagnostic::{Diagnostic, Rule};
 pub use flows::Flows;
 pub use model::CallFlow;
+pub use needs::Ability;
 pub use read::{MAX_ITEMS, MAX_ROUNDS, MAX_STEPS};
 pub use wording::{MAX_LANGUAGES, MAX_PROMPTS};
 

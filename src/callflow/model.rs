@@ -91,9 +91,8 @@ pub(super) struct Question {
 pub(super) struct Answer {
     pub(super) on: Trigger,
     pub(super) act: Act,
-    pub(super) at: At,
     /// Where its verb stands.
-    pub(super) act_at: At,
+    pub(super) at: At,
 }
 
 /// What an `on` waits for.
@@ -132,7 +131,15 @@ pub(super) struct Variant {
     /// Only where the client gave a text about its purpose.
     pub(super) with_text: bool,
     /// By language, in the order of the flow's languages. `None` only while a file is being checked.
-    pub(super) texts: Vec<Option<Template>>,
+    pub(super) texts: Vec<Option<Text>>,
+}
+
+/// The wording in one language.
+#[derive(Debug, Clone)]
+pub(super) struct Text {
+    /// The language it was written for (BCP 47).
+    pub(super) language: String,
+    pub(super) template: Template,
     pub(super) at: At,
 }
 

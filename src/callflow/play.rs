@@ -341,8 +341,8 @@ impl Voice<'_> {
         let Some(prompt) = slot.and_then(|slot| self.flow.prompts.get(usize::from(slot))) else { return };
         let given = self.saying.purpose_text.is_some_and(|text| !super::text::clean(text).is_empty());
         let Some(variant) = prompt.variant(self.saying.purpose, given) else { return };
-        let Some(template) = variant.texts.get(self.language).and_then(Option::as_ref) else { return };
-        let text = template.fill(self.saying);
+        let Some(wording) = variant.texts.get(self.language).and_then(Option::as_ref) else { return };
+        let text = wording.template.fill(self.saying);
         let takes = speaking_time(self.flow.language_at(self.language), &text);
         lines.push(Line::Say { prompt: prompt.id.clone(), text, takes });
     }

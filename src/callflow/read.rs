@@ -180,14 +180,14 @@ fn step<'a, 'i>(reader: &mut Reader<'a, 'i>, node: Node<'a, 'i>, index: usize, n
 
 fn item<'a, 'i>(reader: &mut Reader<'a, 'i>, node: Node<'a, 'i>, names: &Names<'_>) -> Option<Item> {
     let what = match node.tag_name().name() {
-        "gather" => What::Ask(question(reader, node, names)),
+        "gather" => What::Ask(question(reader, node, names)?),
         name if SOUNDS.contains(&name) => What::Line(said(reader, node, names, false)?),
         _ => What::Do(act(reader, node, names)?),
     };
     Some(Item { what, at: reader.at(node) })
 }
 
-fn question<'a, 'i>(reader: &mut Reader<'a, 'i>, node: Node<'a, 'i>, names: &Names<'_>) -> Question {
+fn question<'a, 'i>(reader: &mut Reader<'a, 'i>, node: Node<'a, 'i>, names: &Names<'_>) -> Option<Question> {
     reader.attributes(node, &["times"], &["listen", "end", "wait"]);
     let for_code = reader.word(node, "listen", [("key", false), ("code", true)].into_iter()).unwrap_or(false);
     let end = reader.key(node, "end");
@@ -198,6 +198,7 @@ fn question<'a, 'i>(reader: &mut Reader<'a, 'i>, node: Node<'a, 'i>, names: &Nam
     if for_code && names.mode.is_some_and(|mode| mode != Mode::Match) {
         let help = "use mode=\"match\", or ask for one key";
         reader.fault_at(node, "listen", Rule::Value, "only a flow of mode `match` asks for a code", help);
+        return None;
     }
     let wait = reader.duration(node, "wait", WAIT.0, WAIT.1).unwrap_or(USUAL_WAIT);
     let times = reader.number(node, "times", 1, MAX_ROUNDS).unwrap_or(1);
@@ -220,7 +221,7 @@ fn question<'a, 'i>(reader: &mut Reader<'a, 'i>, node: Node<'a, 'i>, names: &Nam
         }
         read.push(answer);
     }
-    Question { code_end, wait, times, prompt, answers: read }
+    Some(Question { code_end, wait, times, prompt, answers: read })
 }
 
 fn answer<'a, 'i>(
@@ -260,9 +261,9 @@ fn answer<'a, 'i>(
         reader.fault(node, Rule::Element, "<on> does nothing", help);
         return None;
     };
-    let act_at = reader.at(*verb);
+    let at = reader.at(*verb);
     let act = act(reader, *verb, names)?;
-    Some(Answer { on: key.or(code).or(other).or(silence)?, act, at: reader.at(node), act_at })
+    Some(Answer { on: key.or(code).or(other).or(silence)?, act, at })
 }
 
 /// Something heard. `in_gather`: it may be heard in some rounds only.

@@ -9,7 +9,7 @@ use super::{
     diagnostic::{At, Diagnostic, Faults, Rule, nearest},
     estimate::LONGEST_PROMPT,
     language,
-    model::{Prompt, Variant},
+    model::{Prompt, Text, Variant},
     text::{NotATemplate, Slot, Template},
     xml::{self, NAMESPACE, Reader, shown},
 };
@@ -29,14 +29,6 @@ struct Worded {
     purpose: Option<Purpose>,
     with_text: bool,
     texts: Vec<Text>,
-    at: At,
-}
-
-/// One text in one language.
-#[derive(Debug, Clone)]
-struct Text {
-    language: String,
-    template: Template,
     at: At,
 }
 
@@ -118,16 +110,17 @@ fn read<'a, 'i>(reader: &mut Reader<'a, 'i>, node: Node<'a, 'i>) -> Vec<Worded> 
             reader.fault_at(child, "id", Rule::Duplicate, format!("a second prompt `{id}`"), help);
         }
         let mut texts: Vec<Text> = Vec::new();
-        for node in reader.elements(child, &["text"]) {
+        let nodes = reader.elements(child, &["text"]);
+        if nodes.is_empty() {
+            reader.fault(child, Rule::Element, format!("prompt `{id}` has no text"), "add <text lang=\"en\">…</text>");
+        }
+        for node in nodes {
             let Some(text) = text(reader, node, with_text) else { continue };
             if texts.iter().any(|known| known.language.eq_ignore_ascii_case(&text.language)) {
                 let message = format!("a second text in `{}`", text.language);
                 reader.fault_at(node, "lang", Rule::Duplicate, message, "one text for each language");
             }
             texts.push(text);
-        }
-        if texts.is_empty() {
-            reader.fault(child, Rule::Element, format!("prompt `{id}` has no text"), "add <text lang=\"en\">…</text>");
         }
         all.push(Worded { id, purpose, with_text, texts, at: reader.at(child) });
     }
@@ -236,14 +229,14 @@ fn variant(worded: &Worded, languages: &[String], faults: &mut Faults) -> Varian
             Some(text) => too_long(tag, text, &worded.id, faults),
             None => missing.push(format!("`{tag}`")),
         }
-        texts.push(text.map(|text| text.template.clone()));
+        texts.push(text.cloned());
     }
     if !missing.is_empty() && !worded.texts.is_empty() {
         let message = format!("prompt `{}` is missing in {}", worded.id, missing.join(", "));
         let help = "every prompt is given in every language of the file: callers are never served half a translation";
         faults.add(&worded.at, Rule::Language, message, help);
     }
-    Variant { purpose: worded.purpose, with_text: worded.with_text, texts, at: worded.at.clone() }
+    Variant { purpose: worded.purpose, with_text: worded.with_text, texts }
 }
 
 fn too_long(language: &str, text: &Text, id: &str, faults: &mut Faults) {

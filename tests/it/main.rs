@@ -13,6 +13,7 @@
 
 mod api;
 mod browser;
+mod callflows;
 mod commands;
 mod deploy;
 mod gateway;
