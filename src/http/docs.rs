@@ -205,7 +205,7 @@ fn asset(file: &str, viewer: &Arc<ViewerConfig<'static>>) -> Response {
     match utoipa_swagger_ui::serve(file, Arc::clone(viewer)) {
         Ok(Some(found)) => {
             let bytes = match found.bytes {
-                std::borrow::Cow::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
+                std::borrow::Cow::Borrowed(bytes) => Bytes::from_static(bytes),
                 std::borrow::Cow::Owned(bytes) => Bytes::from(bytes),
             };
             write(bytes, &found.content_type, Some(VIEWER_CACHE_CONTROL))

@@ -25,6 +25,7 @@ use tokio::{
 use tower::Service;
 
 use super::{
+    body,
     cors::Cors,
     problem::{self, Code, MEDIA_TYPE, Problem},
 };
@@ -62,6 +63,9 @@ const MAX_TARGET_BYTES: usize = 4096;
 
 /// What a page of ours may load: nothing, unless it says otherwise itself.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// Looks from outside, which are never queued.
+const PROBES: [&str; 4] = ["/healthz", "/livez", "/readyz", "/metrics"];
 
 /// The name of the request's id in answers.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -110,10 +114,10 @@ impl Known {
             Kind::Webhook
         } else if template == super::HELD_ROUTE {
             Kind::Held
-        } else if template.starts_with("/v1/") || template == "other" {
-            Kind::Api
-        } else {
+        } else if PROBES.contains(&template) {
             Kind::Probe
+        } else {
+            Kind::Api
         };
         let for_pages = [super::HELD_ROUTE, super::EVENTS_ROUTE].contains(&template);
         Self { template: Arc::from(template), kind, for_pages, durations: Default::default() }
@@ -180,7 +184,7 @@ impl Edge {
         } else {
             self.bounded(known, request).await
         };
-        dress(&mut response, id);
+        dress(known, &mut response, id);
         if let Some(origin) = page {
             Cors::permit(response.headers_mut(), origin);
         }
@@ -206,11 +210,15 @@ impl Edge {
         if let Err(problem) = well_formed(known, &request) {
             return problem.into_response();
         }
-        let admission = match known.kind {
-            Kind::Held if held => None,
-            Kind::Api | Kind::Held => Some(&self.clients),
-            Kind::Webhook => Some(&self.carriers),
-            Kind::Probe => None,
+        let (admission, request) = match known.kind {
+            Kind::Held if held => (None, request),
+            Kind::Api | Kind::Held => (Some(&self.clients), request),
+            // Anybody can send these: whoever sends slowly must not take the turns of those who do not.
+            Kind::Webhook => match whole(request).await {
+                Ok(request) => (Some(&self.carriers), request),
+                Err(problem) => return problem.into_response(),
+            },
+            Kind::Probe => (None, request),
         };
         let turn = match admission {
             None => None,
@@ -238,6 +246,13 @@ impl Edge {
     }
 }
 
+/// The webhook with its whole body at hand.
+async fn whole(request: Request<Body>) -> Result<Request<Body>, Problem> {
+    let (parts, body) = request.into_parts();
+    let body = body::read(body, body::WEBHOOK_BODY_BYTES).await?;
+    Ok(Request::from_parts(parts, Body::from(body)))
+}
+
 /// Refuses what no honest client sends and what reads differently to different parsers.
 fn well_formed(known: &Known, request: &Request<Body>) -> Result<(), Problem> {
     let headers = request.headers();
@@ -262,7 +277,7 @@ pub(super) fn two_lengths() -> Problem {
 }
 
 /// Completes an answer: what holds for all of them.
-fn dress(response: &mut Response, id: [u8; 24]) {
+fn dress(known: &Known, response: &mut Response, id: [u8; 24]) {
     let status = response.status();
     if status == StatusCode::METHOD_NOT_ALLOWED && !is_problem(response.headers()) {
         let allow = response.headers_mut().remove(header::ALLOW);
@@ -277,6 +292,10 @@ fn dress(response: &mut Response, id: [u8; 24]) {
         headers.insert(REQUEST_ID, id);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Carriers are no browsers.
+    if known.kind == Kind::Webhook {
+        return;
+    }
     for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),
         (header::REFERRER_POLICY, "no-referrer"),

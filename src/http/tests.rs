@@ -88,9 +88,19 @@ fn edge(signs: &Signs, bounds: Bounds) -> Edge {
         .route("/v1/things/{id}", get(async || "thing"))
         .route("/v1/panic", get(async || -> &'static str { panic!("+819012345678") }))
         .route("/v1/endless", get(async || "x".repeat(64 * 1024 * 1024)))
+        .route("/webhooks/{carrier}/{token}/status", post(async || "heard"))
         .route("/healthz", get(async || "alive"))
         .fallback(async || super::problem::not_found());
-    let templates = ["/v1/quick", "/v1/echo", "/v1/hold", "/v1/things/{id}", "/v1/panic", "/v1/endless", "/healthz"];
+    let templates = [
+        "/webhooks/{carrier}/{token}/status",
+        "/v1/quick",
+        "/v1/echo",
+        "/v1/hold",
+        "/v1/things/{id}",
+        "/v1/panic",
+        "/v1/endless",
+        "/healthz",
+    ];
     Edge::new(router, templates, Cors::default(), bounds, 7).unwrap()
 }
 
@@ -352,6 +362,24 @@ async fn more_than_is_worked_on_at_once_waits_and_beyond_that_is_refused() {
     });
     assert_eq!(released.status(), StatusCode::OK);
     assert_eq!(edge.handle(of("/v1/quick")).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn slow_webhooks_do_not_keep_out_others() {
+    let server = Server::start(Limits::new(64), Bounds::new(1)).await;
+    let post = "POST /webhooks/main/x/status HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        let mut stream = server.connect().await;
+        stream.write_all(format!("{post}abc").as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    let text = answer_to(&server, &format!("{post}abcde")).await;
+    assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("heard"), "{text}");
+    for stream in &mut slow {
+        let text = answer(stream).await;
+        assert!(text.starts_with("HTTP/1.1 408"), "{text}");
+    }
 }
 
 #[tokio::test]

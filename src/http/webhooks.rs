@@ -50,6 +50,7 @@ async fn answer(State(app): State<App>, request: Request) -> Response {
 
 async fn hand_on(app: &App, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
+    // It is all there: what is in front of the router waited for it.
     let body = body::read(body, body::WEBHOOK_BODY_BYTES).await?;
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let (carrier, token, to) = addressed(parts.uri.path()).ok_or_else(forbidden)?;
