@@ -3,6 +3,7 @@
 
 mod embedded;
 mod lab;
+mod life;
 mod model;
 mod redis;
 mod sample;

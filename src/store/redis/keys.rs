@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::id::{EffectId, NumberHash, Partition, VerificationId};
 
-/// Where changes are told: the payload is the raw id.
+/// Where changes are told: the payload is the bare id.
 pub(super) const CHANGES: &str = "rp1:changes";
 
 /// A value: its head, then the encoded verification.
@@ -57,6 +57,11 @@ pub(super) fn log(partition: Partition) -> String {
 /// Who holds a number.
 pub(super) fn hold(number: NumberHash) -> String {
     format!("rp1:{{p{}}}:h:{number}", number.partition())
+}
+
+/// What a verification without a number holds.
+pub(super) fn no_hold(id: VerificationId) -> String {
+    format!("rp1:{{p{}}}:h:none:{}", id.partition(), id.bare())
 }
 
 /// Raw ids of a client's verifications.

@@ -102,63 +102,66 @@ impl Redis {
         mark
     }
 
-    /// Keys of a change that both scripts take, and those of its effects.
-    fn keys_of(change: &Change) -> (Vec<String>, Vec<String>) {
+    /// What follows a value, as `write.lua` takes it: keys, and arguments.
+    fn following(change: &Change) -> (Vec<String>, Vec<Vec<u8>>) {
         let partition = change.id.partition();
-        let hold = change.number.map_or_else(|| keys::probe(partition), keys::hold);
-        let common = vec![
-            keys::value(change.id),
-            keys::deadlines(partition),
-            keys::outbox(partition),
-            keys::log(partition),
-            hold,
-        ];
-        (common, change.effects.iter().map(|effect| keys::effect(effect.id)).collect())
-    }
-
-    /// What `write.lua` takes.
-    fn written(&self, change: &Change) -> Vec<Vec<u8>> {
         let keep_effects = change.keep_for.max(change.keep_records_for);
-        let mut arguments = vec![
-            wire::tail(self.mark(), change.deadline, &change.value),
-            ms(change.keep_for),
-            number(change.deadline.map_or(0, Timestamp::as_ms)),
-            change.id.bare().into_bytes(),
-            change.id.as_bytes().to_vec(),
-            ms(change.keep_records_for),
-            ms(keep_effects),
-            number(change.effects.len() as u64),
-            number(change.records.len() as u64),
-        ];
+        let (mut keys, mut arguments) = (Vec::new(), Vec::new());
         for effect in &change.effects {
+            let (outbox, key) = (keys::outbox(partition), keys::effect(effect.id));
             arguments.extend([
+                b"e".to_vec(),
+                outbox.clone().into_bytes(),
+                key.clone().into_bytes(),
                 effect.id.to_string().into_bytes(),
-                keys::effect(effect.id).into_bytes(),
                 number(whole_ms(effect.due_after)),
+                ms(keep_effects),
                 wire::effect_tail(effect),
             ]);
+            keys.extend([outbox, key]);
         }
-        arguments.extend(change.records.iter().map(wire::entry));
-        arguments
+        for record in &change.records {
+            let log = keys::log(partition);
+            arguments.extend([
+                b"l".to_vec(),
+                log.clone().into_bytes(),
+                ms(change.keep_records_for),
+                record.place.as_bytes().to_vec(),
+                wire::entry_tail(record),
+            ]);
+            keys.push(log);
+        }
+        if let Some(held) = change.number.filter(|_| change.release) {
+            let hold = keys::hold(held);
+            arguments.extend([b"h".to_vec(), hold.clone().into_bytes(), change.id.as_bytes().to_vec()]);
+            keys.push(hold);
+        }
+        (keys, arguments)
     }
 
     async fn create_one(&self, commit: Commit<'_>) -> Result<Created, StoreError> {
         let change = Change::of(commit)?;
         let partition = change.id.partition();
-        let (mut keys, effects) = Self::keys_of(&change);
-        keys.push(keys::client(partition, &change.client));
-        keys.extend(change.reference.iter().map(|reference| keys::reference(partition, &change.client, reference)));
-        keys.extend(effects);
+        let client = keys::client(partition, &change.client);
+        let reference = change.reference.as_ref();
+        let reference =
+            reference.map_or_else(|| client.clone(), |name| keys::reference(partition, &change.client, name));
+        // A value without a number holds nothing that others ask for.
+        let hold = change.number.map_or_else(|| keys::no_hold(change.id), keys::hold);
         let keep_index = change.keep_for.saturating_add(INDEX_MARGIN);
+        let mut keys = vec![keys::value(change.id), keys::deadlines(partition), hold, client, reference];
         let mut arguments = vec![
-            change.revision.to_be_bytes().to_vec(),
-            change.spends.unwrap_or(0).to_be_bytes().to_vec(),
+            wire::value(&change, self.mark()),
+            ms(change.keep_for),
+            change.id.bare().into_bytes(),
             [change.id.as_bytes(), change.client.as_bytes()].concat(),
-            number(u64::from(change.reference.is_some())),
+            change.deadline.map(|at| number(at.as_ms())).unwrap_or_default(),
             ms(keep_index),
             short_time(change.id.made_at().minus(keep_index)).to_vec(),
         ];
-        arguments.extend(self.written(&change));
+        let (more_keys, more_arguments) = Self::following(&change);
+        keys.extend(more_keys);
+        arguments.extend(more_arguments);
         let answer: Value = self.link.run(&scripts::CREATE, &keys, &arguments).await?;
         if let Value::Int(now @ 1..) = answer {
             self.tell(change.id);
@@ -181,16 +184,20 @@ impl Redis {
     async fn commit_one(&self, commit: Commit<'_>) -> Result<Committed, StoreError> {
         let change = Change::of(commit)?;
         let Some(from) = change.revision.checked_sub(1) else { return Ok(Committed::Conflict) };
-        let (mut keys, effects) = Self::keys_of(&change);
-        keys.extend(effects);
+        let mut keys = vec![keys::value(change.id), keys::deadlines(change.id.partition())];
+        let optional = |time: Option<Timestamp>| time.map(|time| number(time.as_ms())).unwrap_or_default();
         let mut arguments = vec![
             from.to_be_bytes().to_vec(),
-            change.revision.to_be_bytes().to_vec(),
-            change.spends.map(|turn| turn.to_be_bytes().to_vec()).unwrap_or_default(),
-            change.before.map(|before| number(before.as_ms())).unwrap_or_default(),
-            number(u64::from(change.release && change.number.is_some())),
+            wire::value(&change, self.mark()),
+            ms(change.keep_for),
+            change.id.bare().into_bytes(),
+            optional(change.deadline),
+            optional(change.before),
+            change.spends.map(|turn| number(turn.into())).unwrap_or_default(),
         ];
-        arguments.extend(self.written(&change));
+        let (more_keys, more_arguments) = Self::following(&change);
+        keys.extend(more_keys);
+        arguments.extend(more_arguments);
         Ok(match self.link.run::<i64>(&scripts::COMMIT, &keys, &arguments).await? {
             now @ 1.. => {
                 self.tell(change.id);

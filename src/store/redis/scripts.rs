@@ -62,7 +62,7 @@ mod tests {
     /// What a script may call. A script that needs another needs it in the example of `docs/store.md` too.
     const COMMANDS: &[&str] = &[
         "DEL", "EXISTS", "GET", "GETRANGE", "PEXPIRE", "PUBLISH", "SET", "SETRANGE", "TIME", "ZADD", "ZCOUNT",
-        "ZRANGE", "ZREM",
+        "ZRANGE", "ZREM", "ZSCORE",
     ];
 
     #[test]

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::{
     CallQuery, DeadLetter, EffectKind, IdempotencyKey, NewEffect, Outgoing, StoreError,
-    change::Record,
+    change::{Change, Record},
     codec,
     listing::{PLACE_BYTES, short_time},
 };
@@ -21,9 +21,15 @@ const HEAD_BYTES: usize = 20;
 /// Bytes of the mark of an attempt.
 pub(super) const MARK_BYTES: usize = 6;
 
-/// A value after its first 8 bytes, as the scripts want it.
-pub(super) fn tail(mark: [u8; MARK_BYTES], deadline: Option<Timestamp>, value: &[u8]) -> Vec<u8> {
-    [mark.as_slice(), &short_time(deadline.unwrap_or_default()), value].concat()
+/// A value with its head, in which the scripts put right the last turn spent where the change spends none.
+pub(super) fn value(change: &Change, mark: [u8; MARK_BYTES]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(HEAD_BYTES + change.value.len());
+    value.extend(change.revision.to_be_bytes());
+    value.extend(change.spends.unwrap_or(0).to_be_bytes());
+    value.extend(mark);
+    value.extend(short_time(change.deadline.unwrap_or_default()));
+    value.extend_from_slice(&change.value);
+    value
 }
 
 /// The verification in a value.
@@ -120,9 +126,9 @@ pub(super) fn filters(query: &CallQuery) -> Vec<(usize, usize, Vec<u8>)> {
     filters
 }
 
-/// An entry of the call log as the script wants it: without the expiry, which it puts in.
-pub(super) fn entry(record: &Record) -> Vec<u8> {
-    [record.place.as_bytes().as_slice(), &marks(&record.record), &record.value].concat()
+/// An entry of the call log after its place and its expiry, which the script puts in.
+pub(super) fn entry_tail(record: &Record) -> Vec<u8> {
+    [marks(&record.record).as_slice(), &record.value].concat()
 }
 
 /// An idempotency key as the scripts want it.

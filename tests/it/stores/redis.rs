@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::StreamExt;
 use ringproof::{
     outcome::Status,
     store::{self, CallQuery, Changed, Committed, Created, IdempotencyKey, Store, StoreError, StoreHealth},
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 
 use super::{
     lab::{Lab, config, open, until},
+    life,
     sample::{KEEP, commit, effect, id, next, number, record, verification},
     suite,
 };
@@ -441,34 +443,39 @@ async fn each_change_is_one_script_and_each_read_one_command() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn memory_is_bounded() {
+async fn a_verification_costs_little_memory_and_time() {
     /// Bytes of Redis that one verification with its call record may keep.
     const KEPT: u64 = 1_024;
+    /// CPU of Redis that a whole verification may take, in us: several times what it takes where nothing else runs.
+    const CPU_US: f64 = 400.0;
     const COUNT: u32 = 4_000;
     let lab = Lab::redis().await;
-    let used = || {
-        let told: String = lab.servers[0].send(&["INFO", "memory"]);
-        let line = told.lines().find_map(|line| line.strip_prefix("used_memory_dataset:")).unwrap();
-        let overhead = told.lines().find_map(|line| line.strip_prefix("used_memory_overhead:")).unwrap();
-        line.parse::<u64>().unwrap() + overhead.parse::<u64>().unwrap()
-    };
     let run = async |from: u32| {
-        for n in from..from + COUNT {
-            let value = verification(n, "a");
-            lab.store.create(commit(&value)).await.unwrap();
-            let value = next(&value);
-            let mut change = commit(&value);
-            change.records = vec![record(&value, 0, SystemClock.now())];
-            change.release = true;
-            lab.store.commit(change).await.unwrap();
-        }
+        let lives = (from..from + COUNT).map(|n| life::live(lab.store.as_ref(), n));
+        futures_util::stream::iter(lives).buffer_unordered(64).count().await;
     };
+    // The tables of Redis double now and then: the second half is measured.
     run(0).await;
-    let before = used();
+    let before = (told(&lab.servers[0], "memory", &["used_memory"]), told(&lab.servers[0], "cpu", &CPU));
     run(COUNT).await;
-    let each = (used() - before) / u64::from(COUNT);
-    println!("{each} bytes kept for each verification with its record");
-    assert!(each < KEPT, "{each} bytes kept for each verification with its record");
+    let after = (told(&lab.servers[0], "memory", &["used_memory"]), told(&lab.servers[0], "cpu", &CPU));
+    let kept = (after.0 - before.0) as u64 / u64::from(COUNT);
+    let cpu_us = (after.1 - before.1) * 1e6 / f64::from(COUNT);
+    println!("{}", lab.servers[0].send::<String>(&["INFO", "commandstats"]));
+    println!("{}", lab.servers[0].send::<String>(&["INFO", "stats"]));
+    println!("a whole verification: {kept} bytes kept, {cpu_us:.1} us of Redis");
+    assert!(kept < KEPT, "{kept} bytes kept");
+    assert!(cpu_us < CPU_US, "{cpu_us} us");
+    lab.no_key_is_forgotten();
     let all = CallQuery { limit: 10, ..CallQuery::default() };
     assert_eq!(lab.store.calls(&all).await.unwrap().items.len(), 10);
+}
+
+const CPU: [&str; 2] = ["used_cpu_user", "used_cpu_sys"];
+
+/// The sum of some lines of a section of `INFO`.
+fn told(redis: &Redis, section: &str, names: &[&str]) -> f64 {
+    let told: String = redis.send(&["INFO", section]);
+    let lines = told.lines().filter_map(|line| line.split_once(':'));
+    lines.filter(|(name, _)| names.contains(name)).map(|(_, value)| value.parse::<f64>().unwrap()).sum()
 }
