@@ -24,6 +24,10 @@ const SHARED: &[(&str, &str, &[&str])] = &[
 
 /// The index of the language in `available` that serves `wanted` best: itself; itself cut short from the end (RFC 4647
 /// §3.4), with the region's shared wording before the plain one; any other of the same language; English; the first.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the iterator is the list itself: it is walked from its start again and again"
+)]
 pub(super) fn nearest<'a>(available: impl Iterator<Item = &'a str> + Clone, wanted: &str) -> usize {
     let find = |tag: &str| available.clone().position(|have| have.eq_ignore_ascii_case(tag));
     // A longer tag is none that anybody has; it is cut before it is worked on.
@@ -50,6 +54,10 @@ pub(super) fn nearest<'a>(available: impl Iterator<Item = &'a str> + Clone, want
 }
 
 /// The language that a text missing in `tag` is taken from: the nearest shorter tag among `available`.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the iterator is the list itself: it is walked from its start again and again"
+)]
 pub(super) fn base<'a>(available: impl Iterator<Item = &'a str> + Clone, tag: &str) -> Option<usize> {
     let mut tag = tag;
     while let Some((shorter, _)) = tag.rsplit_once('-') {

@@ -1,5 +1,7 @@
 //! How the flows that are part of the program are played.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "anything else is told by the test that meets it")]
+
 use super::*;
 
 fn flow(id: &str) -> std::sync::Arc<CallFlow> {
@@ -52,7 +54,7 @@ const OWN: &str = r#"<prompts xmlns="urn:ringproof:callflow:1" for="plain">
   <prompt id="ask" purpose="sign_in"><text lang="en">This is {brand}, for a sign-in.</text></prompt>
 </prompts>"#;
 
-const PLAIN: &str = r#"<callflow xmlns="urn:ringproof:callflow:1" id="plain" mode="confirm">
+const PLAIN: &str = r##"<callflow xmlns="urn:ringproof:callflow:1" id="plain" mode="confirm">
   <step id="ask">
     <gather times="2">
       <say prompt="ask"/>
@@ -66,15 +68,14 @@ const PLAIN: &str = r#"<callflow xmlns="urn:ringproof:callflow:1" id="plain" mod
     <prompt id="about" when="text"><text lang="en">About {purpose}.</text></prompt>
     <prompt id="done"><text lang="en">Goodbye.</text></prompt>
   </prompts>
-</callflow>"#;
+</callflow>"##;
 
 fn sources(files: &[(&str, &str)]) -> Vec<(String, String)> {
     files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
 }
 
 fn said(flow: &CallFlow, at: &Position, purpose: Purpose, purpose_text: Option<&str>) -> String {
-    let saying =
-        Saying { locale: "en", brand: "Contoso", purpose, purpose_text, last_digits: "5678", code: None };
+    let saying = Saying { locale: "en", brand: "Contoso", purpose, purpose_text, last_digits: "5678", code: None };
     let script = flow.script(at, &saying);
     let asked = match script.then {
         Then::Gather(gather) => gather.prompt,
@@ -106,16 +107,13 @@ fn own_wording_is_laid_over_a_flow() {
 fn faults_of_all_files_are_told_at_once() {
     let bad = OWN.replace("\"done\"", "\"bye\"");
     let nobody = OWN.replace("\"plain\"", "\"plane\"");
-    let faults = Flows::from_sources(&sources(&[
-        ("a.xml", PLAIN),
-        ("b.xml", PLAIN),
-        ("c.xml", &bad),
-        ("d.xml", &nobody),
-        ("e.xml", "<callflow/>"),
-    ]))
-    .unwrap_err();
-    let told: Vec<String> = faults.iter().map(|fault| format!("{} {}", fault.file, fault.rule)).collect();
-    assert_eq!(told, ["b.xml duplicate", "c.xml unknown-name", "d.xml unknown-name", "e.xml element"]);
+    let told = |files: &[(&str, &str)]| {
+        let faults = Flows::from_sources(&sources(files)).unwrap_err();
+        faults.iter().map(|fault| format!("{} {}", fault.file, fault.rule)).collect::<Vec<_>>()
+    };
+    let several = [("a.xml", PLAIN), ("b.xml", PLAIN), ("c.xml", nobody.as_str()), ("d.xml", "<callflow/>")];
+    assert_eq!(told(&several), ["b.xml duplicate", "d.xml element", "c.xml unknown-name"]);
+    assert!(told(&[("a.xml", PLAIN), ("b.xml", &bad)]).contains(&String::from("b.xml unknown-name")));
 }
 
 /// A file with the id of a flow that is part of the program replaces it.
@@ -136,7 +134,8 @@ fn a_version_is_stable() {
     assert_ne!(CallFlow::parse("x", &PLAIN.replace("Goodbye", "Bye")).unwrap().version(), VERSION);
 }
 
-const VERSION: u64 = 0;
+/// The first 64 bits of the SHA-256 of the length (64 bits, big-endian) and the text, computed by another program.
+const VERSION: u64 = 0xdb0f_61e1_05aa_62ba;
 
 /// What is answered to a wrong key may be cut short by the right one; the result of a question may not be cut short.
 #[test]

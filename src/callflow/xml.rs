@@ -37,6 +37,10 @@ pub(super) fn open<'input>(file: &str, source: &'input str) -> Result<Document<'
         let at = error.pos();
         let told = error.to_string();
         let message = told.rsplit_once(" at ").map_or(told.as_str(), |(message, _)| message).to_owned();
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the library's faults are many; all the others are faults of the XML"
+        )]
         match error {
             roxmltree::Error::DtdDetected => {
                 // The library tells no place for this one.
@@ -75,7 +79,9 @@ impl<'a, 'input> Reader<'a, 'input> {
 
     /// Where an attribute's value stands, or its element when it has none.
     pub(super) fn at_attribute(&self, node: Node<'_, '_>, name: &str) -> At {
-        self.at_offset(node.attribute_node(name).map_or(node.range().start, |attribute| attribute.range().start))
+        self.at_offset(
+            node.attribute_node(name).map_or_else(|| node.range().start, |attribute| attribute.range().start),
+        )
     }
 
     fn at_offset(&self, offset: usize) -> At {

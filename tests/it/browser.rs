@@ -1,6 +1,6 @@
 //! The demo in a real browser: people enrol with the keyboard, in Japanese and in English; every way in which a call can
 //! go wrong says so and offers a next step; the page holds what its rules promise. Leaves pictures in
-//! `target/screenshots`. Needs Chromium and its ChromeDriver, as Debian packages them.
+//! `target/screenshots`. Needs Chromium and its `ChromeDriver`, as Debian packages them.
 
 mod driver;
 

@@ -249,6 +249,7 @@ impl Drop for Server {
 
 impl Server {
     /// Starts what `command` makes of a port and a directory, and waits until it listens.
+    #[expect(clippy::disallowed_methods, reason = "the bound of a wait, outside of the program")]
     fn start(command: impl FnOnce(u16, &Path) -> Command) -> Self {
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let dir = tempfile::tempdir().unwrap();

@@ -22,7 +22,7 @@ struct Board {
 
 impl Board {
     fn question(&self, lead: &str) -> Option<Served> {
-        let turn = 1 + self.turn.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let turn = 1 + self.turn.fetch_add(1, Ordering::SeqCst);
         let accept = if self.entry { Accept::Entry { max: 7, end: Digit::POUND } } else { Accept::OneKey };
         let prompt = vec![say("press pound"), Line::Pause(Duration::from_secs(1))];
         let then = Then::Gather(Gather { prompt, accept, wait: Duration::from_secs(5) });

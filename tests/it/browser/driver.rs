@@ -217,7 +217,7 @@ fn capabilities(profile: &tempfile::TempDir) -> Capabilities {
     all.into_iter().collect()
 }
 
-/// A command of ChromeDriver that is not in the standard.
+/// A command of `ChromeDriver` that is not in the standard.
 #[derive(Debug)]
 struct Extra {
     path: &'static str,
