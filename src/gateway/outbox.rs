@@ -160,7 +160,6 @@ impl Shell {
 
     async fn again(&self, id: EffectId, at: Timestamp) {
         self.noted(id, self.store.retry(id, at).await);
-        self.sweep.expect(at);
     }
 
     async fn bury(&self, id: EffectId, why: String) {

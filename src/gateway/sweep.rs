@@ -9,10 +9,7 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use metrics::{counter, gauge};
-use tokio::{
-    sync::{Notify, broadcast::error::RecvError},
-    time::{sleep, timeout},
-};
+use tokio::{sync::broadcast::error::RecvError, time::sleep};
 use tracing::{error, warn};
 
 use super::{
@@ -26,9 +23,12 @@ use crate::{
     verification::Input,
 };
 
-/// Longest and shortest time between two sweeps. What another ringproof wrote, and died over, is seen within the longest.
-const LONGEST_REST: Duration = Duration::from_millis(200);
-const SHORTEST_REST: Duration = Duration::from_millis(10);
+/// How often the clock is looked at. The store is asked when a deadline that is known has come, or when it was not asked
+/// for a while.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long the store is not asked for deadlines and for the outbox where nothing is known: what another ringproof
+/// wrote, and died over, is found by then.
+const ASK_AT_LEAST_EVERY: Duration = Duration::from_secs(1);
 /// Rest after trouble of the store.
 const REST_AFTER_TROUBLE: Duration = Duration::from_secs(1);
 /// Most deadlines and most outbox entries of one sweep; where there are more, the next one follows at once.
@@ -39,44 +39,46 @@ const AT_ONCE: usize = 16;
 /// How long outbox entries that were taken are hidden from others: longer than one attempt lasts.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// What the sweep waits for.
+/// The nearest deadline that is known here.
 #[derive(Default)]
-pub(super) struct Sweep {
-    next: Mutex<Option<Timestamp>>,
-    nearer: Notify,
-}
+pub(super) struct Sweep(Mutex<Option<Timestamp>>);
 
 impl Sweep {
-    /// Says that something is due at this time.
+    /// Says that a deadline comes at this time.
     pub(super) fn expect(&self, at: Timestamp) {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        if next.is_none_or(|known| at < known) {
-            *next = Some(at);
-            drop(next);
-            self.nearer.notify_one();
-        }
+        let mut next = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = Some(next.map_or(at, |known| known.min(at)));
     }
 
-    fn take_next(&self) -> Option<Timestamp> {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// The nearest deadline, when it has come; it is forgotten then.
+    fn come(&self, now: Timestamp) -> Option<Timestamp> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take_if(|at| *at <= now)
     }
+}
 
-    fn rest(&self, now: Timestamp) -> Duration {
-        let next = *self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        next.map_or(LONGEST_REST, |at| at.since(now)).clamp(SHORTEST_REST, LONGEST_REST)
-    }
+/// When the store was asked last.
+#[derive(Default)]
+struct Asked {
+    deadlines: Timestamp,
+    outbox: Timestamp,
+}
+
+/// Whether so much time passed since `last` that the store is asked again; also when the clock was set back.
+fn is_long_ago(last: Timestamp, now: Timestamp) -> bool {
+    now < last || now.since(last) >= ASK_AT_LEAST_EVERY
 }
 
 impl Shell {
     /// Sweeps until we stop.
     pub(super) async fn sweep(self: Arc<Self>) {
+        let mut asked = Asked::default();
         let mut in_trouble = false;
-        while !self.tasks.is_stopping() {
-            let rest = match self.sweep_once().await {
-                Ok(true) => Duration::ZERO,
-                Ok(false) => {
+        let mut rest = Duration::ZERO;
+        while self.tasks.unless_stopping(sleep(rest)).await.is_some() {
+            rest = match self.sweep_once(&mut asked).await {
+                Ok(more) => {
                     in_trouble = false;
-                    self.sweep.rest(self.clock.now())
+                    if more { Duration::ZERO } else { LOOK_EVERY }
                 }
                 Err(fault) => {
                     if !in_trouble {
@@ -86,36 +88,33 @@ impl Shell {
                     REST_AFTER_TROUBLE
                 }
             };
-            let nearer = async {
-                // A nearer deadline shortens the rest; it never makes a sweep follow the one before at once.
-                self.sweep.nearer.notified().await;
-                sleep(self.sweep.rest(self.clock.now())).await;
-            };
-            if self.tasks.unless_stopping(timeout(rest, nearer)).await.is_none() {
-                return;
-            }
         }
     }
 
     /// One sweep. True when there was more than fits into one.
-    async fn sweep_once(self: &Arc<Self>) -> Result<bool, StoreError> {
-        let known = self.sweep.take_next();
-        let due = match self.store.due(MOST_DUE).await {
-            Ok(due) => due,
-            Err(fault) => {
-                known.into_iter().for_each(|at| self.sweep.expect(at));
-                return Err(fault);
+    async fn sweep_once(self: &Arc<Self>, asked: &mut Asked) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let mut more = false;
+        let come = self.sweep.come(now);
+        if come.is_some() || is_long_ago(asked.deadlines, now) {
+            let due = self.store.due(MOST_DUE).await.inspect_err(|_| self.sweep.expect(come.unwrap_or(now)))?;
+            asked.deadlines = now;
+            due.next.into_iter().for_each(|at| self.sweep.expect(at));
+            more |= due.ids.len() >= MOST_DUE;
+            gauge!("ringproof_deadlines_due").set(u32::try_from(due.ids.len()).unwrap_or(u32::MAX));
+            stream::iter(due.ids).for_each_concurrent(AT_ONCE, |id| self.tick(id, due.now)).await;
+        }
+        if is_long_ago(asked.outbox, now) {
+            let taken = self.store.take(MOST_TAKEN, LEASE).await?;
+            if taken.len() >= MOST_TAKEN {
+                more = true;
+            } else {
+                asked.outbox = now;
             }
-        };
-        due.next.into_iter().for_each(|at| self.sweep.expect(at));
-        let many_due = due.ids.len() >= MOST_DUE;
-        gauge!("ringproof_deadlines_due").set(u32::try_from(due.ids.len()).unwrap_or(u32::MAX));
-        stream::iter(due.ids).for_each_concurrent(AT_ONCE, |id| self.tick(id, due.now)).await;
-        let taken = self.store.take(MOST_TAKEN, LEASE).await?;
-        let many_taken = taken.len() >= MOST_TAKEN;
-        taken.into_iter().for_each(|effect| self.errand(effect));
-        self.tell_queues();
-        Ok(many_due || many_taken)
+            taken.into_iter().for_each(|effect| self.errand(effect));
+            self.tell_queues();
+        }
+        Ok(more)
     }
 
     async fn tick(self: &Arc<Self>, id: VerificationId, now: Timestamp) {

@@ -1,6 +1,9 @@
 //! What counts as delivered, when it is tried again, and where a result never goes.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use futures_util::future::BoxFuture;
 use http::HeaderValue;
@@ -82,14 +85,14 @@ impl LookUp for SendsTo {
 }
 
 /// A server that counts connections and answers each of them with the same bytes.
-async fn server(answer: String) -> (u16, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+async fn server(answer: String) -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let connections = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let counted = std::sync::Arc::clone(&connections);
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
     tokio_util::task::TaskTracker::new().spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            counted.fetch_add(1, Ordering::SeqCst);
             let _ = stream.read(&mut [0; 4096]).await;
             let _ = stream.write_all(answer.as_bytes()).await;
         }
@@ -113,7 +116,7 @@ async fn a_name_that_leads_here_is_not_called() {
     assert!(matches!(literal, Attempt::GivenUp { .. }), "{literal:?}");
     let plain = public.attempt(effect(), &entry(&format!("http://backend.example.com:{port}/")), NOW).await;
     assert!(matches!(plain, Attempt::GivenUp { .. }), "{plain:?}");
-    assert_eq!(connections.load(std::sync::atomic::Ordering::SeqCst), 0);
+    assert_eq!(connections.load(Ordering::SeqCst), 0);
     let private = reaching(Reach::Private, "127.0.0.1");
     let allowed = private.attempt(effect(), &entry(&format!("http://backend.example.com:{port}/")), NOW).await;
     assert_eq!(allowed, Attempt::Delivered);
@@ -129,7 +132,7 @@ async fn a_redirect_is_not_followed_and_a_long_answer_not_read() {
     let url = |port| format!("http://127.0.0.1:{port}/");
     let attempt = private.attempt(effect(), &entry(&url(port)), NOW).await;
     assert_eq!(attempt, failed("the backend answered 307"));
-    assert_eq!(reached.load(std::sync::atomic::Ordering::SeqCst), 0);
+    assert_eq!(reached.load(Ordering::SeqCst), 0);
     // More is announced than ever comes: whoever read to the end would wait for it.
     let endless =
         format!("HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n{}", "a".repeat(MOST_ANSWER_BYTES + 1024));
