@@ -5,7 +5,13 @@
 
 use std::{collections::BTreeMap, io::Write as _, net::SocketAddr, sync::Arc};
 
-use axum::{Form, Router, extract::State, http::StatusCode, response::IntoResponse, routing::post};
+use axum::{
+    Form, Router,
+    extract::State,
+    http::StatusCode,
+    response::IntoResponse,
+    routing::{get, post},
+};
 use tokio::sync::watch;
 
 use crate::wire::{self, ACCOUNT, Http};
@@ -87,8 +93,14 @@ struct Carrier {
 pub(crate) async fn run() {
     let (hold, held) = watch::channel(false);
     let carrier = Arc::new(Carrier { http: wire::client(), held, lines: tokio::sync::Semaphore::new(AT_ONCE) });
-    let path = format!("/2010-04-01/Accounts/{ACCOUNT}/Calls.json");
-    let router = Router::new().route(&path, post(order)).with_state(carrier);
+    let account = format!("/2010-04-01/Accounts/{ACCOUNT}");
+    let router = Router::new()
+        .route(
+            &format!("{account}.json"),
+            get(async || axum::Json(serde_json::json!({"sid": ACCOUNT, "status": "active"}))),
+        )
+        .route(&format!("{account}/Calls.json"), post(order))
+        .with_state(carrier);
     let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     Told::Ready(listener.local_addr().unwrap().port()).tell();
     let (end, ended) = tokio::sync::oneshot::channel();

@@ -316,5 +316,6 @@ pub(crate) async fn ready(base: &str, path: &str, log: &Path) {
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     let log = std::fs::read_to_string(log).unwrap_or_default();
-    panic!("{base}{path} did not become ready; its log:\n{log}");
+    let first: Vec<&str> = log.lines().take(20).collect();
+    panic!("{base}{path} did not become ready; its log begins:\n{}", first.join("\n"));
 }
