@@ -47,64 +47,47 @@ impl Flows {
             }
         }
         let mut flows = Self::default();
-        let mut given: BTreeMap<String, &str> = BTreeMap::new();
-        for (name, text) in BUILT_IN.iter().copied() {
-            flows.add(name, text, &layers, &mut faults);
-        }
-        for (name, text) in flow_files {
-            let Some(id) = flows.add(name, text, &layers, &mut faults) else { continue };
-            if let Some(first) = given.insert(id.clone(), name) {
-                faults.push(Diagnostic {
-                    file: name.to_owned(),
-                    line: 1,
-                    column: 1,
-                    rule: Rule::Duplicate,
-                    message: format!("flow `{id}` is in {first} already"),
-                    suggestion: "give each flow its own id".to_owned(),
-                });
-            }
-        }
-        for layer in layers.values().flatten().filter(|layer| flows.get(&layer.flow).is_none()) {
-            faults.push(Diagnostic {
-                file: layer.at.file.to_string(),
-                line: layer.at.line,
-                column: layer.at.column,
-                rule: Rule::UnknownName,
-                message: format!("there is no flow `{}`", layer.flow),
-                suggestion: nearest(&layer.flow, flows.0.keys().map(String::as_str)),
-            });
-        }
-        if faults.is_empty() { Ok(flows) } else { Err(faults) }
-    }
-
-    /// Reads a flow and adds it under its id, with what is laid over it.
-    fn add(
-        &mut self,
-        name: &str,
-        text: &str,
-        layers: &BTreeMap<String, Vec<Overrides>>,
-        faults: &mut Vec<Diagnostic>,
-    ) -> Option<String> {
-        let bare = match CallFlow::parse(name, text) {
-            Ok(flow) => flow,
-            Err(more) => {
-                faults.extend(more);
-                return None;
-            }
-        };
-        let id = bare.id().to_owned();
-        let flow = match layers.get(&id) {
-            None => bare,
-            Some(layers) => match CallFlow::parse_with(name, text, layers) {
+        // The id of every flow that can be read by itself, with its file.
+        let mut known: BTreeMap<String, &str> = BTreeMap::new();
+        let given = flow_files.into_iter().map(|(name, text)| (name, text, false));
+        let built_in = BUILT_IN.iter().map(|(name, text)| (*name, *text, true));
+        for (name, text, is_built_in) in given.chain(built_in) {
+            let flow = match CallFlow::parse(name, text) {
                 Ok(flow) => flow,
                 Err(more) => {
                     faults.extend(more);
-                    return None;
+                    continue;
                 }
-            },
-        };
-        self.0.insert(id.clone(), Arc::new(flow));
-        Some(id)
+            };
+            let id = flow.id().to_owned();
+            match known.get(&id) {
+                Some(_) if is_built_in => continue,
+                Some(first) => faults.push(twice(name, &id, first)),
+                None => {}
+            }
+            flows.add(flow, name, text, layers.get(&id).map_or(&[], Vec::as_slice), &mut faults);
+            known.entry(id).or_insert(name);
+        }
+        for layer in layers.values().flatten().filter(|layer| !known.contains_key(&layer.flow)) {
+            faults.push(of_no_flow(layer, known.keys().map(String::as_str)));
+        }
+        if faults.is_empty() {
+            return Ok(flows);
+        }
+        faults.sort_by(|a, b| (&a.file, a.line, a.column, a.rule).cmp(&(&b.file, b.line, b.column, b.rule)));
+        faults.dedup();
+        Err(faults)
+    }
+
+    /// Adds a flow with what is laid over it.
+    fn add(&mut self, bare: CallFlow, name: &str, text: &str, layers: &[Overrides], faults: &mut Vec<Diagnostic>) {
+        let flow = if layers.is_empty() { Ok(bare) } else { CallFlow::parse_with(name, text, layers) };
+        match flow {
+            Ok(flow) => {
+                self.0.insert(flow.id().to_owned(), Arc::new(flow));
+            }
+            Err(more) => faults.extend(more),
+        }
     }
 
     /// The flow of this id.
@@ -116,5 +99,27 @@ impl Flows {
     /// All flows, by id.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<CallFlow>> {
         self.0.values()
+    }
+}
+
+fn twice(file: &str, id: &str, first: &str) -> Diagnostic {
+    Diagnostic {
+        file: file.to_owned(),
+        line: 1,
+        column: 1,
+        rule: Rule::Duplicate,
+        message: format!("flow `{id}` is in {first} already"),
+        suggestion: "give each flow its own id".to_owned(),
+    }
+}
+
+fn of_no_flow<'a>(layer: &Overrides, known: impl Iterator<Item = &'a str> + Clone) -> Diagnostic {
+    Diagnostic {
+        file: layer.at.file.to_string(),
+        line: layer.at.line,
+        column: layer.at.column,
+        rule: Rule::UnknownName,
+        message: format!("there is no flow `{}`", layer.flow),
+        suggestion: nearest(&layer.flow, known),
     }
 }

@@ -245,7 +245,7 @@ fn member(pointer: &str) -> String {
 }
 
 /// The address of a service that listens there, seen from this machine.
-fn local(listen: std::net::SocketAddr) -> String {
+pub(super) fn local(listen: std::net::SocketAddr) -> String {
     let ip = match listen.ip() {
         ip if !ip.is_unspecified() => ip,
         std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),

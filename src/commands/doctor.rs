@@ -3,10 +3,12 @@
 
 use std::{io, time::Duration};
 
+use reqwest::StatusCode;
 use tokio::time::timeout;
 
 use super::{
     ConfigArguments, Exit, Outcome,
+    api::local,
     flow::summary,
     output::{Mark, Output, plain},
     serve::chain,
@@ -135,11 +137,19 @@ async fn look(loaded: &Loaded, report: &mut Report<'_>) -> io::Result<()> {
         report.warning("configuration", &warning.to_string(), "leave it only if you mean it")?;
     }
     open_files(config, report)?;
-    store(config, report).await?;
+    let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
+    let client = match client {
+        Ok(client) => client,
+        Err(error) => {
+            return report.broken("requests", &chain(&error), "is the list of certificate authorities installed?");
+        }
+    };
+    let runs = service(config, &client, report).await?;
+    store(config, runs, report).await?;
     let flows = call_flows(config, report)?;
     carriers(config, flows.as_ref(), report).await?;
     caller_ids(config, report)?;
-    public_address(config, report).await
+    public_address(config, &client, runs, report).await
 }
 
 /// The limit of open files has to be above the connections.
@@ -163,8 +173,12 @@ fn open_files(config: &Config, report: &mut Report<'_>) -> io::Result<()> {
     )
 }
 
-async fn store(config: &Config, report: &mut Report<'_>) -> io::Result<()> {
+async fn store(config: &Config, runs: bool, report: &mut Report<'_>) -> io::Result<()> {
     let url = config.store.shown_url();
+    // A folder belongs to one process at a time, and that is the service.
+    if runs && matches!(config.store.place(), Ok(store::Place::Embedded(_))) {
+        return report.good("store", &format!("{url}: in use by the service; ask it at /readyz"));
+    }
     let opened = match timeout(PATIENCE, store::open(&config.store)).await {
         Ok(Ok(opened)) => opened,
         Ok(Err(error)) => {
@@ -310,43 +324,60 @@ fn caller_ids(config: &Config, report: &mut Report<'_>) -> io::Result<()> {
     }
 }
 
-/// Whether the public address leads to a ringproof. Seen from here: a carrier may see something else.
-async fn public_address(config: &Config, report: &mut Report<'_>) -> io::Result<()> {
-    let Some(public_url) = &config.server.public_url else {
-        return report.good("public address", "not needed: no carrier calls back");
-    };
-    let url = format!("{}/healthz", public_url.trim_end_matches('/'));
-    let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
-    let client = match client {
-        Ok(client) => client,
-        Err(error) => {
-            return report.broken(
-                "public address",
-                &chain(&error),
-                "is the list of certificate authorities installed?",
-            );
+/// Whether the service runs on this machine. That it does not is no fault: one looks before one starts it.
+async fn service(config: &Config, client: &reqwest::Client, report: &mut Report<'_>) -> io::Result<bool> {
+    let url = local(config.server.listen);
+    let runs = health(client, &url).await.is_ok_and(|(_, alive)| alive);
+    let detail = if runs { format!("runs at {url}") } else { format!("does not run at {url} now") };
+    report.good("service", &detail)?;
+    Ok(runs)
+}
+
+/// What `/healthz` below an address answers, and whether that is what a ringproof answers.
+async fn health(client: &reqwest::Client, base: &str) -> reqwest::Result<(StatusCode, bool)> {
+    let mut answer = client.get(format!("{}/healthz", base.trim_end_matches('/'))).send().await?;
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > ALIVE.len() + 2 {
+            break;
         }
-    };
-    let (status, body) = match client.get(&url).send().await {
-        Err(error) => {
-            let todo = "is the name in DNS, the reverse proxy running, its certificate good, and the service started?";
-            return report.broken("public address", &format!("{url}: {}", chain(&error.without_url())), todo);
-        }
-        Ok(answer) => (answer.status(), answer.text().await.unwrap_or_default()),
-    };
-    if status.is_success() && body.trim() == ALIVE {
-        return report.good("public address", &format!("{public_url} leads to a ringproof"));
     }
-    let detail = format!("{url} answers {status}, and not as a ringproof does");
-    let todo = match status.as_u16() {
-        502..=504 => {
-            "the reverse proxy does not reach the service: is it started, and does it listen where the proxy looks?"
-        }
-        404 => "does the reverse proxy strip the path of server.public_url?",
-        300..=399 => {
-            "name the address that it redirects to: carriers' signatures are checked against the one they call"
-        }
-        _ => "is this the right address, and does nothing in front ask for a login?",
+    Ok((answer.status(), answer.status().is_success() && body.trim_ascii() == ALIVE.as_bytes()))
+}
+
+/// Whether the public address leads to a ringproof. Seen from here: a carrier may see something else.
+async fn public_address(
+    config: &Config,
+    client: &reqwest::Client,
+    runs: bool,
+    report: &mut Report<'_>,
+) -> io::Result<()> {
+    let what = "public address";
+    let Some(url) = &config.server.public_url else {
+        return report.good(what, "not needed: no carrier calls back");
     };
-    report.broken("public address", &detail, todo)
+    let (detail, todo) = match health(client, url).await {
+        Ok((_, true)) => return report.good(what, &format!("{url} leads to a ringproof")),
+        Err(error) => {
+            let todo = "is the name in DNS, the reverse proxy running, and its certificate good?";
+            (format!("{url}: {}", chain(&error.without_url())), todo)
+        }
+        Ok((status, false)) => {
+            let todo = match status.as_u16() {
+                502..=504 => "the reverse proxy does not reach the service: does it listen where the proxy looks?",
+                404 => "does the reverse proxy strip the path of server.public_url?",
+                300..=399 => {
+                    "name the address that it redirects to: signatures are checked against the one that is called"
+                }
+                _ => "is this the right address, and does nothing in front ask for a login?",
+            };
+            (format!("{url}/healthz answers {status}, and not as a ringproof does"), todo)
+        }
+    };
+    if runs {
+        return report.broken(what, &detail, todo);
+    }
+    let todo = format!("start the service, then look again; {todo}");
+    report.warning(what, &detail, &todo)
 }

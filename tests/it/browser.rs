@@ -18,11 +18,15 @@ const RENEW: &str = "RINGPROOF_RENEW_IMAGES";
 /// Keys before this time in a call are taken for recorded tones and ignored, in ms; and some more, for the way.
 const TOO_EARLY_MS: u32 = 1000 / SPEED + 250;
 
+/// Layout shift that nobody sees (a letter or two that become bold); what is called good elsewhere is a hundred times more.
+const STILL: f64 = 0.001;
+
 /// One browser for everything: it takes seconds to start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_enrol_a_telephone_in_a_browser() {
     let desk = Desk::open().await;
     desk.size(1280, 900).await;
+    faults_of_a_page_are_seen(&desk).await;
     a_japanese_person_enrols_with_the_keyboard(&desk).await;
     an_english_person_enrols_with_the_keyboard(&desk).await;
     what_is_typed_is_shown_before_it_is_called(&desk).await;
@@ -34,6 +38,30 @@ async fn people_enrol_a_telephone_in_a_browser() {
     assert_eq!(desk.complaints().await, Vec::<String>::new());
     desk.close().await;
 }
+
+/// The look at a page would be worth nothing if it saw nothing.
+async fn faults_of_a_page_are_seen(desk: &Desk) {
+    desk.go("/").await;
+    desk.run(
+        "document.getElementById('wizard').insertAdjacentHTML('beforeend', \
+         '<p class=planted>dim</p><button></button><img src=x><a href=/ id=add tabindex=3>twice</a><div class=wide></div>'); \
+         const sheet = new CSSStyleSheet(); \
+         sheet.replaceSync('.planted { color: #ccc } .wide { width: 3000px; height: 1px }'); \
+         document.adoptedStyleSheets.push(sheet);",
+    )
+    .await;
+    let faults = desk.run(CHECKS).await.to_string();
+    for planted in
+        ["contrast", "no name", "no text instead of a picture", "stands twice", "order of its own", "wide on a screen"]
+    {
+        assert!(faults.contains(planted), "`{planted}` was planted and not seen: {faults}");
+    }
+    desk.run("console.error('planted')").await;
+    assert!(desk.complaints().await.iter().any(|complaint| complaint.contains("planted")));
+}
+
+/// What keeps people out of a page; a script that returns each fault in words.
+const CHECKS: &str = include_str!("browser/checks.js");
 
 async fn a_japanese_person_enrols_with_the_keyboard(desk: &Desk) {
     desk.go("/").await;
@@ -83,9 +111,17 @@ async fn enrol_with_the_keyboard(desk: &Desk, language: &str, number: &str, coun
     desk.until("the telephone rings", "return document.activeElement.id === 'answer'").await;
     desk.until("the page knows it", "return document.getElementById('stages')?.dataset.stage === 'ringing'").await;
     look(desk, &format!("{language}-4-ringing")).await;
+    desk.run(
+        "window.moved = 0; \
+         new PerformanceObserver((shifts) => shifts.getEntries().forEach((shift) => { window.moved += shift.value; })) \
+         .observe({ type: 'layout-shift' })",
+    )
+    .await;
     desk.keys(&enter).await;
     wait_for_the_question(desk).await;
     look(desk, &format!("{language}-4-talking")).await;
+    let moved = desk.run("return window.moved").await.as_f64().unwrap();
+    assert!(moved < STILL, "things on the page move while the call goes on: {moved}");
     assert_eq!(desk.run("return document.activeElement.id").await, "keypad", "the keys go to the telephone");
     press_until(desk, "#", ".outcome.done").await;
     look(desk, &format!("{language}-5-done")).await;
@@ -317,6 +353,8 @@ async fn a_switch_changes_the_colours(desk: &Desk) {
 async fn a_small_screen_shows_everything(desk: &Desk) {
     desk.size(320, 800).await;
     desk.click("[name=theme][value=light]").await;
+    let still = json!({ "features": [{ "name": "prefers-reduced-motion", "value": "reduce" }] });
+    desk.cdp("Emulation.setEmulatedMedia", still).await;
     for (path, name) in [
         ("/", "1-methods"),
         ("/demo/add", "2-add"),
@@ -332,6 +370,7 @@ async fn a_small_screen_shows_everything(desk: &Desk) {
     desk.click("#next").await;
     desk.until_shown("#ringing-bar").await;
     look(desk, "ja-small-4-ringing").await;
+    assert_eq!(desk.run("return document.getAnimations().length").await, 0, "nothing moves where that is not wanted");
     desk.click("#ringing-bar").await;
     desk.until("the telephone is in sight", "return document.getElementById('ringing-bar').hidden").await;
     look(desk, "ja-small-4-telephone").await;
@@ -384,7 +423,7 @@ async fn wait_for_reload(desk: &Desk, selector: &str) {
 /// Takes a picture, and holds the page to its rules.
 async fn look(desk: &Desk, name: &str) -> Vec<u8> {
     let png = desk.picture(name).await;
-    let faults = desk.run(include_str!("browser/checks.js")).await;
+    let faults = desk.run(CHECKS).await;
     assert_eq!(faults, json!([]), "{name}");
     assert_eq!(desk.complaints().await, Vec::<String>::new(), "{name}");
     if name == "en-4-talking" {

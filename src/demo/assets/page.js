@@ -11,6 +11,8 @@ const timeline = document.getElementById("timeline");
 const PREVIEW_AFTER_MS = 250;
 let counting = 0;
 let going = 0;
+/** The call moved on while the page was going somewhere else. */
+let moved = false;
 
 const byId = (id) => document.getElementById(id);
 
@@ -25,8 +27,17 @@ async function go(url, { form = null, push = true } = {}) {
   } catch {
     lost(true);
   } finally {
-    if (mine === going) wizard.removeAttribute("aria-busy");
+    if (mine === going) {
+      wizard.removeAttribute("aria-busy");
+      if (moved) follow();
+    }
   }
+}
+
+/** Shows how the call stands, unless the person is just going somewhere else: then once that is done. */
+function follow() {
+  moved = wizard.hasAttribute("aria-busy");
+  if (!moved && byId("stages")) go("/demo/call", { push: false });
 }
 
 function show(text, url, push) {
@@ -127,15 +138,10 @@ const told = {
     if (!stages || stages.dataset.stage === stage) return;
     stages.dataset.stage = stage;
     byId("say").textContent = say(`say-${stage}`);
-    if (stage === "queued") go("/demo/call", { push: false });
+    if (stage === "queued") follow();
   },
-  outcome() {
-    // Only the page of the call has something to show for it.
-    if (byId("stages")) {
-      byId("stages").id = "";
-      go("/demo/call", { push: false });
-    }
-  },
+  // Only the page of the call has something to show for it.
+  outcome: follow,
 };
 
 document.addEventListener("click", (event) => {

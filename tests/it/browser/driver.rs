@@ -146,6 +146,8 @@ impl Desk {
         for _ in 0..40 {
             self.keys(&Key::Tab.to_string()).await;
             if self.run(&there).await == true {
+                let ring = "return getComputedStyle(document.activeElement).outlineStyle";
+                assert_ne!(self.run(ring).await, "none", "{selector} does not show that it has the focus");
                 return;
             }
         }
