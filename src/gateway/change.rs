@@ -279,7 +279,7 @@ pub(super) const fn ignored_word(why: Ignored) -> &'static str {
         Ignored::WrongToken => "wrong_token",
         Ignored::WrongCall => "wrong_call",
         Ignored::WrongTurn => "wrong_turn",
-        Ignored::NothingServed => "nothing_served",
+        Ignored::NothingHeard => "nothing_heard",
         Ignored::NotNow => "not_now",
         Ignored::WrongMode => "wrong_mode",
         Ignored::NoCallsLeft => "no_calls_left",

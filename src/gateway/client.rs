@@ -221,7 +221,7 @@ fn not_done(why: Ignored, v: &Verification, now: Timestamp) -> Refusal {
         | Ignored::WrongToken
         | Ignored::WrongCall
         | Ignored::WrongTurn
-        | Ignored::NothingServed => {
+        | Ignored::NothingHeard => {
             let redial_at = v
                 .call()
                 .map(|call| call.queued_at.plus(Duration::from_millis(v.request.policy.redial_after_ms.into())));

@@ -50,6 +50,7 @@ impl Step<'_> {
             ringing_at: None,
             answered_at: None,
             heard_at: None,
+            served_ringing_at: None,
             ended_at: None,
             cause: None,
             last_entry: None,

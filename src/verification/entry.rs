@@ -70,7 +70,7 @@ impl Step<'_> {
     fn why_not(&self, index: u8, turn: u32) -> Option<Ignored> {
         let call = self.v.calls.get(usize::from(index))?;
         if call.heard_at.is_none() {
-            return Some(Ignored::NothingServed);
+            return Some(Ignored::NothingHeard);
         }
         if turn != self.v.turn {
             return Some(Ignored::WrongTurn);

@@ -78,6 +78,8 @@ pub enum Signal {
         turn: u32,
         /// The keys.
         digits: Digits,
+        /// Whether the same message says that the call is answered; false where it says nothing about it.
+        answered: bool,
     },
     /// What answered.
     AnsweredBy(AnsweredBy),
@@ -157,8 +159,8 @@ pub enum Ignored {
     WrongCall,
     /// Keys for another question than the one that is open.
     WrongTurn,
-    /// Keys before the callee was served anything.
-    NothingServed,
+    /// Keys before the callee could hear anything: nothing was served, or the call is not known to be answered.
+    NothingHeard,
     /// Not possible now: redial too early, nothing to check.
     NotNow,
     /// Not possible in this mode.

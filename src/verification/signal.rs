@@ -39,7 +39,12 @@ impl Step<'_> {
             Signal::Ringing => self.raise(index, Leg::Ringing),
             Signal::Answered => self.raise(index, Leg::Answered),
             Signal::Flow { answered } => self.serve(index, answered),
-            Signal::Keys { turn, digits } => self.entry(index, turn, &digits),
+            Signal::Keys { turn, digits, answered } => {
+                if answered {
+                    self.raise(index, Leg::Answered);
+                }
+                self.entry(index, turn, &digits);
+            }
             Signal::AnsweredBy(who) => self.answered_by(index, who),
             Signal::Ended(cause) => self.end_leg(index, cause),
         }
@@ -99,15 +104,31 @@ impl Step<'_> {
             }
             Leg::Answered => {
                 call.answered_at = Some(now);
+                let served = call.served_ringing_at.is_some();
                 self.note(Some(index), What::Answered);
+                if served {
+                    self.hearing(index);
+                }
             }
             Leg::Dialing | Leg::Ended => {}
         }
     }
 
-    /// The carrier asks what to play. From now on the callee can hear us.
+    /// The carrier asks what to play. In an answered call the callee hears us from now on.
     fn serve(&mut self, index: u8, answered: bool) {
         self.raise(index, if answered { Leg::Answered } else { Leg::Ringing });
+        let now = self.now;
+        let Some(call) = self.call_mut(index).filter(|call| call.is_alive() && call.heard_at.is_none()) else { return };
+        if call.leg == Leg::Answered {
+            self.hearing(index);
+        } else if call.served_ringing_at.is_none() {
+            call.served_ringing_at = Some(now);
+            self.out.changed = true;
+        }
+    }
+
+    /// From now on the callee can hear us, and keys can count.
+    fn hearing(&mut self, index: u8) {
         let (now, listens) = (self.now, self.listens(index));
         let Some(call) = self.call_mut(index).filter(|call| call.is_alive() && call.heard_at.is_none()) else { return };
         call.heard_at = Some(now);

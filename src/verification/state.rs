@@ -221,7 +221,7 @@ pub struct Call {
     /// When it was answered.
     #[n(9)]
     pub answered_at: Option<Timestamp>,
-    /// When the first script was served: from then on the callee could hear us.
+    /// When the first script was served in an answered call: from then on the callee could hear us.
     #[n(10)]
     pub heard_at: Option<Timestamp>,
     /// When it ended.
@@ -260,6 +260,10 @@ pub struct Call {
     /// The carrier that refused it thinks that another one may do better.
     #[n(22)]
     pub try_next_route: bool,
+    /// When the first script was served while the call was not known to be answered. Nobody can have agreed to what
+    /// plays to a ringing telephone: keys count only once the answer is known.
+    #[n(23)]
+    pub served_ringing_at: Option<Timestamp>,
 }
 
 /// How far a call has come.

@@ -106,6 +106,10 @@ impl Told {
             to: None,
             signal,
         };
+        let keys = |turn, answered| {
+            let digits = rest.first().unwrap_or(&"").parse().unwrap();
+            signal(Signal::Keys { turn, digits, answered })
+        };
         match word {
             "taken" => Input::Taken { call: index },
             "accepted" => Input::Placed {
@@ -123,8 +127,10 @@ impl Told {
             "answered" => signal(Signal::Answered),
             "flow" => signal(Signal::Flow { answered: true }),
             "machine" => signal(Signal::AnsweredBy(AnsweredBy::Machine)),
-            "keys" => signal(Signal::Keys { turn: self.v.turn, digits: rest.first().unwrap_or(&"").parse().unwrap() }),
-            "old-keys" => signal(Signal::Keys { turn: self.v.turn - 1, digits: rest[0].parse().unwrap() }),
+            "ringing-flow" => signal(Signal::Flow { answered: false }),
+            "keys" => keys(self.v.turn, true),
+            "ringing-keys" => keys(self.v.turn, false),
+            "old-keys" => keys(self.v.turn - 1, true),
             "busy" => signal(Signal::Ended(cause(End::Busy))),
             "no-answer" => signal(Signal::Ended(cause(End::NoAnswer))),
             "completed" => signal(Signal::Ended(cause(End::Completed))),
@@ -165,6 +171,16 @@ fn press_pound() {
         1,
         &format!("{UP}12 keys #\n12.1 keys #\n15 completed\n15.1 completed\n16 cancel")
     ));
+}
+
+/// Some carriers ask what to play while it still rings. What is pressed then confirms nothing: only a call that is known to
+/// be answered can verify, and the first second counts from the answer.
+#[test]
+fn a_call_that_is_not_answered_confirms_nothing() {
+    let ringing = "0.1 taken\n0.2 accepted\n2 ringing\n3 ringing-flow\n";
+    insta::assert_snapshot!(story(Mode::Confirm, 1, &format!("{ringing}9 ringing-keys #\n10 no-answer\n11 keys #")));
+    insta::assert_snapshot!(story(Mode::Confirm, 1, &format!("{ringing}9 answered\n9.5 keys #\n14 ringing-keys #")));
+    insta::assert_snapshot!(story(Mode::Confirm, 1, &format!("{ringing}9 keys #\n14 keys #")));
 }
 
 #[test]
@@ -352,7 +368,7 @@ fn every_order_of_the_same_messages() {
 fn forged_and_misdirected_messages_do_nothing() {
     let mut told = Told::new(Mode::Confirm, 1).hear(UP);
     let before = format!("{:?}", told.v);
-    let keys = || Signal::Keys { turn: told.v.turn, digits: "#".parse().unwrap() };
+    let keys = || Signal::Keys { turn: told.v.turn, digits: "#".parse().unwrap(), answered: true };
     let good = told.v.token(0);
     let main = || String::from("main");
     let id = || Some(String::from("CA0"));

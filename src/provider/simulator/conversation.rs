@@ -197,7 +197,7 @@ impl<'a> Conversation<'a> {
             // Without a script there is nothing more to say: the caller's side is gone.
             let Some(Served { script, turn }) = served else { return Err(Over::completed(Ending::CallerHungUp)) };
             served = match self.perform(acts, &script).await? {
-                Heard::Keys(digits) => self.signal(Signal::Keys { turn, digits }).await,
+                Heard::Keys(digits) => self.signal(Signal::Keys { turn, digits, answered: true }).await,
                 Heard::Told(told) => Some(told),
             };
         }

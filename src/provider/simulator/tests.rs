@@ -61,7 +61,7 @@ impl Switchboard for Board {
                 assert!(answered);
                 (String::from("flow"), self.question("hello"))
             }
-            Signal::Keys { turn, digits } => {
+            Signal::Keys { turn, digits, .. } => {
                 let right = if self.entry { "123456#" } else { "#" };
                 let done = digits.expose() == right || turn == 3;
                 let word = format!("{turn}:{}", if digits.is_empty() { "-" } else { digits.expose() });

@@ -92,12 +92,13 @@ impl<'a> Said<'a> {
     }
 
     fn signal(&self, endpoint: Endpoint) -> Result<Option<Signal>, Refused> {
+        let status = self.call_status.and_then(|word| errors::of_status(word, None, None));
+        let answered = matches!(status, Some(Signal::Answered));
         Ok(match endpoint {
-            Endpoint::Flow => {
-                let status = self.call_status.and_then(|word| errors::of_status(word, None, None));
-                Some(Signal::Flow { answered: matches!(status, Some(Signal::Answered)) })
+            Endpoint::Flow => Some(Signal::Flow { answered }),
+            Endpoint::Keys { turn } => {
+                Some(Signal::Keys { turn, digits: keys(self.digits.unwrap_or_default())?, answered })
             }
-            Endpoint::Keys { turn } => Some(Signal::Keys { turn, digits: keys(self.digits.unwrap_or_default())? }),
             Endpoint::Status => match self.call_status {
                 Some(word) => errors::of_status(word, self.sip_status, self.error_code),
                 // The result of looking for machines comes by itself, without the status of the call.

@@ -349,7 +349,7 @@ async fn a_carrier_in_the_process_comes_the_same_way() {
     say(Signal::Ringing).await.unwrap();
     let line = say(Signal::Flow { answered: true }).await.unwrap();
     world.clock.advance(Duration::from_secs(3));
-    say(Signal::Keys { turn: line.turn, digits: "#".parse().unwrap() }).await.unwrap();
+    say(Signal::Keys { turn: line.turn, digits: "#".parse().unwrap(), answered: true }).await.unwrap();
     assert_eq!(world.value(id).await.status, Status::Verified);
     let forged = ringproof::id::CallToken { proof: [0; 16], ..order.token };
     let nobody = world.gateway.signal(String::from("main"), super::carrier::sid(&order), forged, Signal::Ringing).await;

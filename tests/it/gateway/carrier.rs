@@ -84,7 +84,7 @@ impl Provider for FakeCarrier {
         let signal = match (inbound.to, word) {
             (Endpoint::Flow, _) => Some(Signal::Flow { answered: true }),
             (Endpoint::Keys { turn }, keys) => {
-                Some(Signal::Keys { turn, digits: keys.parse().map_err(|_| Refused::Malformed)? })
+                Some(Signal::Keys { turn, digits: keys.parse().map_err(|_| Refused::Malformed)?, answered: true })
             }
             (Endpoint::Status, "ringing") => Some(Signal::Ringing),
             (Endpoint::Status, "answered") => Some(Signal::Answered),

@@ -132,12 +132,12 @@ impl Core {
             let mut state = self.state.lock().unwrap();
             state.signals.push(match &accepted.signal {
                 None => String::from("nothing"),
-                Some(Signal::Keys { turn, digits }) => format!("keys {turn} `{}`", digits.expose()),
+                Some(Signal::Keys { turn, digits, .. }) => format!("keys {turn} `{}`", digits.expose()),
                 Some(Signal::Ended(cause)) => format!("ended {:?} {:?}", cause.end, cause.fault),
                 Some(signal) => format!("{signal:?}").to_lowercase(),
             });
             let open = state.turns.entry(token.to_owned()).or_insert(Some(1));
-            if let Some(Signal::Keys { turn, digits }) = &accepted.signal
+            if let Some(Signal::Keys { turn, digits, .. }) = &accepted.signal
                 && *open == Some(*turn)
             {
                 *open = (digits.expose() != "#" && *turn < 3).then_some(*turn + 1);

@@ -121,6 +121,8 @@ pub(crate) enum Plant {
     ForgedToken,
     /// Keys in the first second count.
     EarlyKeys,
+    /// Keys count although nobody has answered.
+    KeysWhileRinging,
     /// A call that has ended is not written into the call log.
     LostRecord,
 }
@@ -133,6 +135,7 @@ impl Plant {
         Self::SecondRing,
         Self::ForgedToken,
         Self::EarlyKeys,
+        Self::KeysWhileRinging,
         Self::LostRecord,
     ];
 
@@ -143,7 +146,7 @@ impl Plant {
             Self::ApprovalAfterExpiry => "after its expiry",
             Self::LostOutcome => "never reported",
             Self::SecondRing => "dialled twice",
-            Self::ForgedToken | Self::EarlyKeys => "without the right keys",
+            Self::ForgedToken | Self::EarlyKeys | Self::KeysWhileRinging => "without the right keys",
             Self::LostRecord => "not in the call log",
         }
     }

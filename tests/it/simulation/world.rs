@@ -58,6 +58,8 @@ enum Happening {
         turn: u32,
         kind: u64,
     },
+    /// Keys while it still rings: the carrier played to a telephone that nobody had picked up.
+    Overhasty(usize),
     Hears {
         phone: usize,
         turn: u32,
@@ -188,6 +190,7 @@ impl World {
             Happening::Over { phone, end } => self.over(phone, end),
             Happening::Webhook { phone, signal, answer, tries } => self.webhook(phone, signal, answer, tries),
             Happening::Forgery { phone, turn, kind } => self.forgery(phone, turn, kind),
+            Happening::Overhasty(phone) => self.overhasty(phone),
             Happening::Hears { phone, turn, script } => self.hears(phone, turn, &script),
             Happening::Acts { phone, turn, asked, digits, hang_up } => self.acts(phone, turn, asked, digits, hang_up),
             Happening::HangUp(call) => self.hang_up_at_carrier(call),
@@ -380,11 +383,33 @@ impl World {
             _ => to = Some("+819099999999".parse().unwrap()),
         }
         let digits = if self.plan.mode == Mode::Match { format!("{}#", self.code) } else { String::from("#") };
-        let signal = Signal::Keys { turn, digits: digits.parse().unwrap() };
+        let signal = Signal::Keys { turn, digits: digits.parse().unwrap(), answered: true };
         let known = self.v.calls.get(usize::from(call)).is_some_and(|call| call.carrier_call_id.is_some());
         if kind % 4 != 1 || known {
             self.apply(&Input::Carrier { token, carrier, carrier_call_id: Some(id), to, signal });
         }
+    }
+
+    /// A carrier that asks what to play while it rings, and reports keys that no callee can have pressed.
+    fn overhasty(&mut self, phone: usize) {
+        let call = self.phones[phone].call;
+        if self.phones[phone].over_at.is_some() {
+            return;
+        }
+        let digits = if self.plan.mode == Mode::Match { format!("{}#", self.code) } else { String::from("#") };
+        let answered = self.plant == Plant::KeysWhileRinging;
+        let keys = Signal::Keys { turn: self.v.turn, digits: digits.parse().unwrap(), answered };
+        for signal in [Signal::Flow { answered }, keys] {
+            let (token, carrier) = (self.v.token(call), self.carrier_of(call));
+            self.apply(&Input::Carrier {
+                token,
+                carrier,
+                carrier_call_id: Some(format!("CA{call}")),
+                to: None,
+                signal,
+            });
+        }
+        self.at(plan::EARLY_MS + 500, Happening::Overhasty(phone));
     }
 
     fn carrier_of(&self, call: u8) -> String {
@@ -446,6 +471,9 @@ impl World {
     fn rings(&mut self, phone: usize) {
         if self.phones[phone].over_at.is_none() {
             self.send(phone, &Signal::Ringing, false);
+            if matches!(self.phones[phone].will, Will::Decline | Will::RingOut) && self.rng.chance(self.plan.forge) {
+                self.at(0, Happening::Overhasty(phone));
+            }
         }
     }
 
@@ -528,7 +556,7 @@ impl World {
             if !digits.is_empty() {
                 this.pressed.push(Pressed { asked, digits: digits.expose().to_owned(), after_ms });
             }
-            self.send(phone, &Signal::Keys { turn, digits }, !hang_up);
+            self.send(phone, &Signal::Keys { turn, digits, answered: true }, !hang_up);
         }
         if hang_up {
             self.over(phone, End::Completed);

@@ -45,7 +45,7 @@ pub(crate) async fn live(store: &dyn Store, n: u32) -> Verification {
         (3, Input::Taken { call: 0 }),
         (150, Input::Placed { call: 0, result: accepted }),
         (4_000, signal(&value, Signal::Flow { answered: true })),
-        (11_000, signal(&value, Signal::Keys { turn: 1, digits: "#".parse::<Digits>().unwrap() })),
+        (11_000, signal(&value, Signal::Keys { turn: 1, digits: "#".parse::<Digits>().unwrap(), answered: true })),
         (15_000, signal(&value, Signal::Ended(ended))),
     ];
     for (ms, input) in steps {

@@ -41,7 +41,7 @@ fn said(to: Endpoint, more: &str) -> String {
             cause.carrier_code.unwrap_or_default(),
             cause.sip_status.map_or_else(|| "-".into(), |sip| sip.to_string())
         ),
-        Ok(Accepted { signal: Some(Signal::Keys { turn, digits }), .. }) => {
+        Ok(Accepted { signal: Some(Signal::Keys { turn, digits, .. }), .. }) => {
             format!("turn {turn}: `{}`", digits.expose())
         }
         Ok(Accepted { signal: Some(signal), .. }) => format!("{signal:?}"),
@@ -179,7 +179,7 @@ fn also_by_get_and_as_json() {
     let inbound =
         Inbound { to: Endpoint::Keys { turn: 1 }, method: "GET", url: &url, headers: &mine, body: b"Digits=1" };
     let accepted = dialect("").accept(&inbound).unwrap();
-    assert!(matches!(accepted.signal, Some(Signal::Keys { turn: 1, digits }) if digits.expose() == "#"));
+    assert!(matches!(accepted.signal, Some(Signal::Keys { turn: 1, digits, .. }) if digits.expose() == "#"));
 
     let body = format!(r##"{{"AccountSid":"{ACCOUNT}","CallSid":"CA1","To":"+819012345678","Digits":"#"}}"##);
     let hash = {
