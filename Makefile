@@ -12,7 +12,7 @@ help: ## what there is
 
 demo: ## the whole product in one process, with a telephone in the browser: http://127.0.0.1:8080
 	@scripts/setup build
-	@echo "Building; the first time takes a few minutes." >&2
+	@echo "Building; the first time takes about five minutes on two cores." >&2
 	cargo run $(CARGO_FLAGS) --bin ringproof -- demo $(ARGS)
 
 test: setup lint ## installs what is missing, then format, lints, all tests

@@ -16,7 +16,7 @@ use crate::stores::{
     sample::{KEEP, commit, id, next, number, verification},
 };
 
-const SHORT: Duration = Duration::from_millis(300);
+const SHORT: Duration = Duration::from_millis(600);
 
 fn done(created: &Created) -> bool {
     matches!(created, Created::Done(_))

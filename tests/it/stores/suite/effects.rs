@@ -14,7 +14,7 @@ use crate::stores::{
 };
 
 const LEASE: Duration = Duration::from_secs(30);
-const SHORT: Duration = Duration::from_millis(300);
+const SHORT: Duration = Duration::from_millis(600);
 
 async fn with_effects(lab: &Lab, n: u32, effects: Vec<NewEffect>) -> Verification {
     let value = verification(n, "a");
