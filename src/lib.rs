@@ -15,6 +15,7 @@ pub mod phone;
 pub mod provider;
 pub mod secret;
 pub mod serve;
+pub mod sip;
 pub mod store;
 pub mod telemetry;
 pub mod texts;

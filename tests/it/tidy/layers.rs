@@ -9,7 +9,7 @@ const VOCABULARY: [&str; 6] = ["time", "dtmf", "id", "secret", "outcome", "phone
 
 /// The table: a module of the crate, and what its sources may name beside themselves. A new module begins with a row here.
 /// `vocabulary` stands for [`VOCABULARY`], `everything` for all modules.
-const MAY_NAME: [(&str, &[&str]); 20] = [
+const MAY_NAME: [(&str, &[&str]); 21] = [
     // vocabulary
     ("time", &[]),
     ("dtmf", &[]),
@@ -21,6 +21,7 @@ const MAY_NAME: [(&str, &[&str]); 20] = [
     // pure core
     ("callflow", &["dtmf", "outcome"]),
     ("verification", &["callflow", "vocabulary"]),
+    ("sip", &["phone", "dtmf", "time", "secret"]),
     // ports and adapters
     ("store", &["verification", "vocabulary"]),
     ("provider", &["verification", "callflow", "vocabulary"]),
