@@ -16,9 +16,12 @@
 //! }
 //! ```
 
+mod digest;
 mod event;
 pub mod info;
 mod input;
+pub mod message;
+mod random;
 mod settings;
 mod uac;
 
