@@ -4,6 +4,7 @@
 pub(crate) mod apology;
 pub mod http;
 pub mod simulator;
+pub mod sip;
 pub mod twilio;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};

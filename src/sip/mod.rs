@@ -20,8 +20,11 @@ mod digest;
 mod event;
 pub mod info;
 mod input;
+pub mod media;
 pub mod message;
 mod random;
+pub mod media;
+pub mod sdp;
 mod settings;
 mod uac;
 

@@ -24,7 +24,7 @@ const MAY_NAME: [(&str, &[&str]); 21] = [
     ("sip", &["phone", "dtmf", "time", "secret"]),
     // ports and adapters
     ("store", &["verification", "vocabulary"]),
-    ("provider", &["verification", "callflow", "vocabulary"]),
+    ("provider", &["verification", "callflow", "sip", "vocabulary"]),
     // shell
     ("gateway", &["provider", "store", "verification", "callflow", "texts", "vocabulary"]),
     // edge

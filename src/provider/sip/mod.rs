@@ -1,0 +1,3 @@
+//! Owns the `sip` carrier: a SIP trunk, with ringproof as the telephone.
+
+pub mod media;
