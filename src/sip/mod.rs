@@ -23,7 +23,6 @@ mod input;
 pub mod media;
 pub mod message;
 mod random;
-pub mod media;
 pub mod sdp;
 mod settings;
 mod uac;
