@@ -69,6 +69,9 @@ pub(super) struct Arguments {
     /// Most calls, 1 to 5
     #[arg(long, value_name = "N")]
     max_calls: Option<u32>,
+    /// Call through this carrier of the configuration only; the API key needs the scope admin
+    #[arg(long, value_name = "NAME")]
+    carrier: Option<String>,
     /// Wait for the end, and show how it goes
     #[arg(long)]
     wait: bool,
@@ -110,6 +113,7 @@ impl Arguments {
             ("flow", self.flow.as_ref()),
             ("brand", self.brand.as_ref()),
             ("reference", self.reference.as_ref()),
+            ("carrier", self.carrier.as_ref()),
         ];
         let mut body: Map<String, Value> =
             texts.into_iter().filter_map(|(member, text)| Some((member.to_owned(), json!(text?)))).collect();

@@ -136,7 +136,8 @@ impl Shell {
             extension: asked.extension.clone(),
             locale: asked.locale.clone(),
         };
-        let mut targets = vec![self.target("", &first, mode)?];
+        let carrier = self.carrier_asked_for(asked.carrier.as_deref())?;
+        let mut targets = vec![self.target("", &first, mode, carrier)?];
         for (index, alternate) in asked.alternates.iter().enumerate() {
             let path = format!("alternates[{index}].");
             let alternate = AlternateRequest {
@@ -145,7 +146,7 @@ impl Shell {
                 extension: alternate.extension.clone(),
                 locale: alternate.locale.clone().or_else(|| asked.locale.clone()),
             };
-            let target = self.target(&path, &alternate, mode)?;
+            let target = self.target(&path, &alternate, mode, carrier)?;
             if targets.iter().any(|other| other.to == target.to && other.extension == target.extension) {
                 return Err(Refusal::out_of_range(format!("{path}to"), "this number is in the request already"));
             }
@@ -154,7 +155,24 @@ impl Shell {
         Ok(targets)
     }
 
-    fn target(&self, path: &str, asked: &AlternateRequest, mode: Mode) -> Result<Target, Refusal> {
+    /// The one carrier that a client insists on.
+    fn carrier_asked_for<'a>(&self, name: Option<&'a str>) -> Result<Option<&'a str>, Refusal> {
+        match name {
+            Some(name) if !self.lanes.contains_key(name) => {
+                let known = self.carrier_order.join(", ");
+                Err(Refusal::out_of_range("carrier", format!("there is no such carrier; there are {known}")))
+            }
+            Some(_) | None => Ok(name),
+        }
+    }
+
+    fn target(
+        &self,
+        path: &str,
+        asked: &AlternateRequest,
+        mode: Mode,
+        carrier: Option<&str>,
+    ) -> Result<Target, Refusal> {
         let member = |name: &str| format!("{path}{name}");
         let country = asked
             .country
@@ -174,7 +192,8 @@ impl Shell {
         let locale = self.locale(&member("locale"), asked.locale.as_deref(), number.country)?;
         let needs = Needs { country: number.country, extension: extension.as_ref(), entries: mode == Mode::Match };
         let now = self.clock.now();
-        let lanes = self.carrier_order.iter().filter_map(|name| self.lanes.get(name));
+        let wanted = self.carrier_order.iter().filter(|name| carrier.is_none_or(|only| only == name.as_str()));
+        let lanes = wanted.filter_map(|name| self.lanes.get(name));
         let routes = routes(lanes.map(|lane| (&lane.carrier, lane.rests(now))), &needs).map_err(|why| match why {
             NoRoute::Country => Refusal::CannotCarry {
                 member: member("to"),

@@ -64,6 +64,10 @@ pub struct CreateRequest {
     #[schema(minimum = 1, maximum = 5)]
     #[serde(default)]
     pub max_calls: Option<u32>,
+    /// Call through this carrier of the configuration and no other; needs the scope `admin`. For trying a carrier out.
+    #[schema(max_length = 32)]
+    #[serde(default)]
+    pub carrier: Option<String>,
     /// Your own name for it, returned as given; at most 64 characters.
     #[schema(max_length = 64)]
     #[serde(default)]

@@ -69,7 +69,7 @@ pub(super) struct CheckAnswer {
 /// Ask for a verification.
 ///
 /// The number is called as soon as a carrier takes the call. With an `Idempotency-Key` the request may be repeated: the
-/// same key and body within 24 hours give the same answer, and no second call.
+/// same key and body within 24 hours give the same answer, and no second call. `carrier` needs the scope `admin`.
 #[utoipa::path(post, path = "/v1/verifications", operation_id = "create_verification", tag = "verifications",
     params(("Idempotency-Key" = Option<String>, Header, max_length = 255,
         description = "Your own name for this request, 1 to 255 visible characters, as in a UUID; with or without quotation marks.")),
@@ -88,6 +88,9 @@ pub(super) async fn create(
     Parameters::of(&parts.uri).end()?;
     let key = idempotency_key(&parts.headers)?;
     let (create, bytes) = body::json::<CreateRequest>(&parts.headers, body).await?;
+    if create.carrier.is_some() && !caller.is_admin() {
+        return Err(problem::scope(Scope::Admin.as_str()));
+    }
     let fingerprint = if key.is_some() { <[u8; 32]>::from(Sha256::digest(&bytes)) } else { [0; 32] };
     let created = app.gateway.create(&caller.tenant.client, create, key, &fingerprint).await?;
     let mut response = json(StatusCode::CREATED, &created.document);

@@ -113,6 +113,23 @@ async fn every_refusal_of_a_create_has_its_code_and_its_place() {
 }
 
 #[tokio::test]
+async fn only_an_operator_chooses_the_carrier() {
+    let world = World::new().await;
+    let through = |carrier: &str| json!({"to": "+819012345678", "carrier": carrier}).to_string();
+    for by in [By::Enrolment, By::VerifyOnly] {
+        let refused = world.post(by, "/v1/verifications", &through("main")).await;
+        assert_eq!((refused.status.as_u16(), refused.code().as_str()), (403, "scope"), "{refused:?}");
+    }
+    let unknown = world.post(By::Admin, "/v1/verifications", &through("elsewhere")).await;
+    assert_eq!((unknown.status.as_u16(), unknown.code().as_str()), (422, "out_of_range"), "{unknown:?}");
+    assert_eq!(unknown.json()["errors"][0]["pointer"], "#/carrier");
+    assert_eq!(world.orders(), 0);
+    let chosen = world.post(By::Admin, "/v1/verifications", &through("main")).await;
+    assert_eq!(chosen.status, StatusCode::CREATED, "{chosen:?}");
+    until("the carrier to be asked", async || (world.orders() == 1).then_some(())).await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_is_refused_before_anything_is_done() {
     let world = World::new().await;
     let large = format!(r#"{{"to": "+819012345678", "reference": "{}"}}"#, "x".repeat(70_000));
