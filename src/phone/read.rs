@@ -191,9 +191,8 @@ impl Typed {
                 typed.digits.push(digit);
             } else if matches!(c, '+' | '＋') {
                 typed.begin_international(home)?;
-            } else if matches!(c, '(' | '（') {
-                let mut inside = rest.as_str().chars();
-                if inside.next().and_then(digit_of) == Some('0') && matches!(inside.next(), Some(')' | '）')) {
+            } else if matches!(c, '(' | '（' | '[' | '［') {
+                if begins_with_bracketed_zero(rest.as_str()) {
                     typed.bracketed_zero.get_or_insert(typed.digits.len());
                 }
             } else if !is_punctuation(c) {
@@ -244,7 +243,9 @@ impl Typed {
         if let Some(behind) = behind
             && (behind.starts_with('0') || emergency::is_emergency(country, behind))
         {
+            let dropped = self.digits.len() - behind.len();
             self.digits = behind.to_owned();
+            self.bracketed_zero = self.bracketed_zero.map(|at| at.saturating_sub(dropped));
         }
     }
 
@@ -254,19 +255,24 @@ impl Typed {
 
     /// Fits the digits into a numbering plan, trying what the reading left open in a fixed order.
     fn fit(&self, home: Option<CountryCode>) -> Result<Fit, NumberError> {
+        let fit = self.fit_digits(&self.digits, home)?;
+        // In front of everything it is the trunk 0 of a national number, which belongs there.
+        match self.bracketed_zero.filter(|at| self.international || *at > 0) {
+            Some(at) => Ok(choose(fit, self.fit_digits(&self.without(at), home)?)),
+            None => Ok(fit),
+        }
+    }
+
+    fn fit_digits(&self, digits: &str, home: Option<CountryCode>) -> Result<Fit, NumberError> {
         let abroad = |digits: &str| plan::fit(&format!("+{digits}"), home);
         if self.international {
-            let fit = abroad(&self.digits);
-            return Ok(match self.bracketed_zero {
-                Some(at) => choose(fit, abroad(&self.without(at))),
-                None => fit,
-            });
+            return Ok(abroad(digits));
         }
-        let behind_00 = self.digits.strip_prefix("00");
+        let behind_00 = digits.strip_prefix("00");
         if home.is_none() {
             return behind_00.map(abroad).ok_or(NumberError::NoCountry);
         }
-        let fit = plan::fit(&self.digits, home);
+        let fit = plan::fit(digits, home);
         if matches!(fit, Fit::Valid(..)) {
             return Ok(fit);
         }
@@ -285,6 +291,12 @@ fn choose(with: Fit, without: Fit) -> Fit {
         (_, Fit::Valid(..)) => without,
         _ => with,
     }
+}
+
+/// Whether what stands behind an opening bracket is a lone 0 and the closing bracket, with spaces or without.
+fn begins_with_bracketed_zero(behind: &str) -> bool {
+    let mut inside = behind.chars().filter(|c| !c.is_whitespace());
+    inside.next().and_then(digit_of) == Some('0') && matches!(inside.next(), Some(')' | '）' | ']' | '］'))
 }
 
 fn is_japan(country: Option<CountryCode>) -> bool {

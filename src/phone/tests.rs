@@ -79,6 +79,26 @@ fn kinds_of_numbers() {
         ("070 1234 5678", "GB", "+447012345678", "GB", NumberType::PersonalNumber),
         ("+49 (0)30 123456", "", "+4930123456", "DE", NumberType::FixedLine),
         ("+34 (0)612 34 56 78", "", "+34612345678", "ES", NumberType::Mobile),
+        ("+49(0)30 123456", "", "+4930123456", "DE", NumberType::FixedLine),
+        ("+44 ( 0 ) 20 7946 0958", "", "+442079460958", "GB", NumberType::FixedLine),
+        ("+44 [0]20 7946 0958", "", "+442079460958", "GB", NumberType::FixedLine),
+        ("+44 （０）20 7946 0958", "", "+442079460958", "GB", NumberType::FixedLine),
+        ("0044 (0)20 7946 0958", "DE", "+442079460958", "GB", NumberType::FixedLine),
+        ("0044 (0)20 7946 0958", "", "+442079460958", "GB", NumberType::FixedLine),
+        ("011 44 (0)20 7946 0958", "US", "+442079460958", "GB", NumberType::FixedLine),
+        ("010 34 (0)612 34 56 78", "JP", "+34612345678", "ES", NumberType::Mobile),
+        ("0034 (0)612 34 56 78", "", "+34612345678", "ES", NumberType::Mobile),
+        ("+33 (0)6 12 34 56 78", "", "+33612345678", "FR", NumberType::Mobile),
+        ("+31 (0)6 12345678", "", "+31612345678", "NL", NumberType::Mobile),
+        ("+41 (0)44 668 18 00", "", "+41446681800", "CH", NumberType::FixedLine),
+        ("+43 (0)1 51444", "", "+43151444", "AT", NumberType::FixedLine),
+        ("+46 (0)8 123 456 78", "", "+46812345678", "SE", NumberType::FixedLine),
+        ("+61 (0)412 345 678", "", "+61412345678", "AU", NumberType::Mobile),
+        ("+81 (0)3-1234-5678", "", "+81312345678", "JP", NumberType::FixedLine),
+        ("+39 (0)30 123456", "", "+39030123456", "IT", NumberType::FixedLine),
+        ("+39 (0)2 1234 5678", "", "+390212345678", "IT", NumberType::FixedLine),
+        ("0039 (0)6 1234 5678", "DE", "+390612345678", "IT", NumberType::FixedLine),
+        ("06 1234 5678", "IT", "+390612345678", "IT", NumberType::FixedLine),
         ("+39 (0)6 1234 5678", "", "+390612345678", "IT", NumberType::FixedLine),
         ("030 123456", "DE", "+4930123456", "DE", NumberType::FixedLine),
         ("+39 06 1234 5678", "", "+390612345678", "IT", NumberType::FixedLine),
@@ -100,6 +120,18 @@ fn kinds_of_numbers() {
             (e164, of, kind),
             "{text} in {home}"
         );
+    }
+}
+
+/// Italy's 0 is part of the number of a landline, and no mobile number has one: where both may exist, who was meant is
+/// not guessed.
+#[test]
+fn a_bracketed_zero_that_makes_two_numbers_is_refused() {
+    for text in ["+39 (0)312 345 6789", "+39 (0)331 123 456"] {
+        assert_eq!(err(text, ""), NumberError::NotValid { country: "IT".parse().unwrap() }, "{text}");
+    }
+    for (text, e164) in [("+39 0331 123 456", "+390331123456"), ("+39 312 345 6789", "+393123456789")] {
+        assert_eq!(ok(text, "").e164.expose(), e164);
     }
 }
 
