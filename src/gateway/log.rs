@@ -48,6 +48,13 @@ impl Gateway {
         if !(1..=LONGEST_PAGE).contains(&limit) {
             return Err(Refusal::out_of_range("limit", format!("1 to {LONGEST_PAGE}")));
         }
+        let before = query
+            .cursor
+            .as_deref()
+            .map(|cursor| {
+                cursor.parse().map_err(|_| Refusal::out_of_range("cursor", "give it as the page before gave it"))
+            })
+            .transpose()?;
         let query = CallQuery {
             client: query.client.clone(),
             since: query.since,
@@ -57,7 +64,7 @@ impl Gateway {
             reason: query.reason,
             carrier: query.carrier.clone(),
             country,
-            before: query.cursor.clone(),
+            before,
             limit,
         };
         self.shell.store.calls(&query).await.map_err(|fault| store_away(&fault))

@@ -24,7 +24,7 @@ pub(super) const PLACE_BYTES: usize = 6 + ID_BYTES + 1;
 
 /// Where a call record stands in the call log: by the end of the call, then by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct CallPlace([u8; PLACE_BYTES]);
+pub struct CallPlace([u8; PLACE_BYTES]);
 
 impl CallPlace {
     /// The place of a record.
@@ -65,9 +65,20 @@ impl CallPlace {
     pub(super) fn to_text(self) -> String {
         BASE32HEX_NOPAD.encode(&self.0)
     }
+}
 
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        Self::from_bytes(&BASE32HEX_NOPAD.decode(text.as_bytes()).ok()?)
+/// A text that is no place of a call record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a place in the call log")]
+pub struct NotAPlace;
+
+/// Reads [`Page::next`](super::Page::next) of a page of call records.
+impl std::str::FromStr for CallPlace {
+    type Err = NotAPlace;
+
+    fn from_str(text: &str) -> Result<Self, NotAPlace> {
+        let bytes = BASE32HEX_NOPAD.decode(text.as_bytes()).ok();
+        bytes.and_then(|bytes| Self::from_bytes(&bytes)).ok_or(NotAPlace)
     }
 }
 
@@ -83,12 +94,6 @@ pub(super) fn bounded(why: String) -> String {
 }
 
 impl CallQuery {
-    /// Whether `text` is a place as [`super::Page::next`] of a listing of calls gives it.
-    #[must_use]
-    pub fn is_place(text: &str) -> bool {
-        CallPlace::parse(text).is_some()
-    }
-
     /// Whether the query asks for this record, apart from [`CallQuery::before`].
     #[must_use]
     pub fn admits(&self, record: &CallRecord) -> bool {
@@ -100,5 +105,20 @@ impl CallQuery {
             && self.reason.is_none_or(|reason| record.reason == Some(reason))
             && self.carrier.as_ref().is_none_or(|carrier| record.carrier == *carrier)
             && self.country.is_none_or(|country| record.country == country)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_as_it_was_written_and_nothing_else_is_one() {
+        let id = CallId { verification: VerificationId::from_bytes([7; ID_BYTES]), index: 2 };
+        let place = CallPlace::of(Timestamp::from_ms(1_795_000_000_000), id);
+        assert_eq!(place.to_text().parse(), Ok(place));
+        for text in ["", "x", "garbage", "ver_", &id.verification.to_string(), &place.to_text().to_lowercase()] {
+            assert_eq!(text.parse::<CallPlace>(), Err(NotAPlace), "{text}");
+        }
     }
 }

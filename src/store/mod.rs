@@ -21,6 +21,7 @@ use crate::{
 };
 
 pub use config::{Config, Place, Servers, Topology};
+pub use listing::{CallPlace, NotAPlace};
 
 /// Opens the store that the configuration names. Its clock is the wall clock, that of Redis for Redis.
 ///
@@ -278,7 +279,7 @@ pub struct CallQuery {
     /// To this country.
     pub country: Option<CountryCode>,
     /// Only before this place, as [`Page::next`] gave it.
-    pub before: Option<String>,
+    pub before: Option<CallPlace>,
     /// At most so many.
     pub limit: usize,
 }

@@ -70,6 +70,5 @@ conformance! {
         calls_are_filtered
         a_call_is_found_by_name
         expired_records_are_gone
-        places_that_make_no_sense_give_nothing
         everything_is_listed_as_a_plain_model_says;
 }

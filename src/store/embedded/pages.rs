@@ -51,8 +51,7 @@ pub(super) fn calls(table: &dyn Read, now: Timestamp, query: &CallQuery) -> Resu
         Some(until) => [prefix.as_slice(), &short_time(until)].concat(),
         None => keys::end_of(prefix.clone()),
     };
-    if let Some(before) = &query.before {
-        let Some(place) = CallPlace::parse(before) else { return Ok(Page { items: Vec::new(), next: None }) };
+    if let Some(place) = query.before {
         to = to.min([prefix.as_slice(), place.as_bytes()].concat());
     }
     let mut scan = Scan::new(query.limit);

@@ -61,14 +61,7 @@ pub(super) async fn list(link: &Link, query: &ListQuery) -> Result<Page<Verifica
 /// Call records, newest first.
 pub(super) async fn calls(link: &Link, query: &CallQuery) -> Result<Page<CallRecord>, StoreError> {
     let limit = query.limit.min(ITEMS_PER_PAGE);
-    let begin = match &query.before {
-        None => None,
-        Some(text) => match CallPlace::parse(text) {
-            Some(place) => Some(place),
-            None => return Ok(Page { items: Vec::new(), next: None }),
-        },
-    };
-    let begin = match (begin, query.until.map(CallPlace::first_at)) {
+    let begin = match (query.before, query.until.map(CallPlace::first_at)) {
         (Some(place), Some(until)) => Some(place.min(until)),
         (place, until) => place.or(until),
     };

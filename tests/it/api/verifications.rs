@@ -256,10 +256,13 @@ async fn lists_are_filtered_and_come_in_pages() {
         ("/v1/verifications?limit=1000", "out_of_range", "limit"),
         ("/v1/verifications?limit=many", "malformed", "limit"),
         ("/v1/verifications?cursor=x", "out_of_range", "cursor"),
+        ("/v1/verifications?cursor=", "out_of_range", "cursor"),
         ("/v1/verifications?status=great", "malformed", "status"),
         ("/v1/verifications?refrence=user-1", "malformed", "refrence"),
         ("/v1/calls?since=yesterday", "malformed", "since"),
         ("/v1/calls?number=nonsense", "invalid_number", "number"),
+        ("/v1/calls?cursor=garbage", "out_of_range", "cursor"),
+        ("/v1/calls?cursor=", "out_of_range", "cursor"),
         ("/v1/caller-ids?x=1", "malformed", "x"),
     ] {
         let answer = world.get(By::Enrolment, path).await;

@@ -185,7 +185,7 @@ async fn calls(lab: &Lab, query: &CallQuery, all: &[CallRecord]) {
         assert!(page.items.len() <= query.limit);
         found.extend(page.items);
         let Some(next) = page.next else { break };
-        query.before = Some(next);
+        query.before = Some(next.parse().unwrap());
     }
     assert_eq!(found, expected, "{query:?}");
     for record in expected.iter().take(1) {

@@ -101,9 +101,8 @@ pub(crate) async fn calls_are_filtered(lab: &Lab) {
 
     let first = lab.store.calls(&CallQuery { limit: 2, ..all.clone() }).await.unwrap();
     assert_eq!(first.items, [records[4].clone(), records[3].clone()]);
-    let next = first.next.unwrap();
-    assert!(CallQuery::is_place(&next));
-    check(CallQuery { before: Some(next.clone()), ..all.clone() }, &[2, 1, 0]).await;
+    let next = first.next.unwrap().parse().unwrap();
+    check(CallQuery { before: Some(next), ..all.clone() }, &[2, 1, 0]).await;
     check(CallQuery { before: Some(next), ..between }, &[2, 1]).await;
 }
 
@@ -143,16 +142,6 @@ pub(crate) async fn expired_records_are_gone(lab: &Lab) {
     assert_eq!(lab.store.call(CallId { verification: other.id, index: 0 }).await.unwrap().unwrap().client, "a");
     assert_eq!(ids(lab, &of("a")).await, [1]);
     lab.no_key_is_forgotten();
-}
-
-pub(crate) async fn places_that_make_no_sense_give_nothing(lab: &Lab) {
-    five_calls(lab).await;
-    for before in ["", "x", "ver_", &id(1).to_string()] {
-        assert!(!CallQuery::is_place(before));
-        let query = CallQuery { before: Some(before.to_owned()), limit: 10, ..CallQuery::default() };
-        let page = lab.store.calls(&query).await.unwrap();
-        assert_eq!((page.items.len(), page.next), (0, None), "{before}");
-    }
 }
 
 pub(crate) async fn everything_is_listed_as_a_plain_model_says(lab: &Lab) {
