@@ -300,11 +300,39 @@ fn call_document(v: &Verification, index: u8, call: &Call) -> CallDocument {
 }
 
 /// The events of a verification after the one numbered `after`; 0 for all of them.
+///
+/// A long history is not kept whole, and a store may have lost its newest: in the place of what is missing stands one
+/// event that says how the verification is now.
 #[must_use]
 pub fn events(v: &Verification, after: u32) -> Vec<EventDocument> {
-    let mut all = told(v.id, v.reason, &v.events);
-    all.retain(|event| event.seq > after);
+    let newest = v.events.last().map_or(0, |event| event.seq);
+    if after > newest {
+        return vec![state_event(v, newest)];
+    }
+    let mut last = after;
+    let mut all = Vec::new();
+    for event in told(v.id, v.reason, &v.events).into_iter().filter(|event| event.seq > after) {
+        if event.seq > last.saturating_add(1) {
+            all.push(state_event(v, event.seq - 1));
+        }
+        last = event.seq;
+        all.push(event);
+    }
     all
+}
+
+/// How a verification is now, in the place of events that are not there.
+fn state_event(v: &Verification, seq: u32) -> EventDocument {
+    EventDocument {
+        seq,
+        at: v.events.last().map_or(v.created_at, |event| event.at),
+        r#type: status_event(v.status),
+        call: None,
+        status: v.status,
+        stage: v.stage(),
+        reason: v.reason,
+        detail: Some("state"),
+    }
 }
 
 /// The record of a call as the call log shows it.

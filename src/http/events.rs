@@ -44,7 +44,8 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// Watch a verification.
 ///
 /// Server-sent events, one for each thing that happened: `id` is its number, `event` its type, `data` an event in JSON.
-/// All that happened before is sent first; with `Last-Event-ID` only what came after. The stream ends when the
+/// All that happened before is sent first; with `Last-Event-ID` only what came after. Where events are no longer kept, one
+/// with the `detail` `state` says how the verification is now. The stream ends when the
 /// verification is decided and its call is over; asked again then, the answer is 204, and a browser stops asking.
 #[utoipa::path(get, path = "/v1/verifications/{id}/events", operation_id = "watch_verification", tag = "verifications",
     security(("api_key" = []), ("view_token" = [])),
@@ -116,10 +117,8 @@ struct Watcher {
 impl Watcher {
     /// Takes what is new in a value.
     fn look_at(&mut self, value: &Verification) {
-        for event in events(value, self.seen) {
-            self.seen = self.seen.max(event.seq);
-            self.waiting.push_back(event);
-        }
+        self.waiting.extend(events(value, self.seen));
+        self.seen = value.events.last().map_or(0, |event| event.seq);
         self.settled = is_settled(value);
     }
 

@@ -205,13 +205,14 @@ impl Step<'_> {
         u8::try_from(self.v.calls.len().saturating_sub(1)).unwrap_or(u8::MAX)
     }
 
-    /// Writes into the history. A full history keeps its beginning and its newest entry.
+    /// Writes into the history. A full history keeps its beginning, the outcome and its newest entry.
     pub(super) fn note(&mut self, call: Option<u8>, what: What) {
         self.out.changed = true;
         let (seq, at) =
             self.v.events.last().map_or((1, self.now), |last| (last.seq.saturating_add(1), self.now.max(last.at)));
         if self.v.events.len() >= Verification::MAX_EVENTS {
-            self.v.events.pop();
+            let spare = self.v.events.iter().rposition(|event| !matches!(event.what, What::Decided(_)));
+            spare.map(|at| self.v.events.remove(at));
         }
         self.v.events.push(Event { seq, at, call, what });
     }

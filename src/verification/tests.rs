@@ -421,3 +421,16 @@ fn tokens_differ_by_call_and_by_seed() {
     assert_eq!(told.v.token(0), told.v.token(0));
     assert_eq!(told.v.token(0).call.verification, told.v.id);
 }
+
+#[test]
+fn a_full_history_keeps_its_outcome() {
+    let mut v = Told::new(Mode::Confirm, 1).v;
+    let flow = flow(Mode::Confirm);
+    for seq in 2..=u32::try_from(Verification::MAX_EVENTS).unwrap() {
+        v.events.push(Event { seq, at: START, call: Some(0), what: What::Prompted });
+    }
+    v.step(START, &flow, Input::Cancel);
+    let last: Vec<_> = v.events.iter().rev().take(2).map(|event| (event.seq, event.what)).collect();
+    assert_eq!(last, [(98, What::Ended(End::Canceled)), (97, What::Decided(Status::Canceled))]);
+    assert_eq!(v.events.len(), Verification::MAX_EVENTS);
+}

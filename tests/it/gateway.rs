@@ -5,6 +5,7 @@ mod carrier;
 mod creates;
 mod faults;
 mod faulty;
+mod history;
 mod reports;
 mod secrets;
 mod world;
