@@ -1,7 +1,7 @@
 //! Owns the set of flows that a gateway can play: those built in, those that replace or join them, and customers' own
 //! wording laid over them. Reading files is done elsewhere; here they are texts with names.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use super::{
     diagnostic::{Diagnostic, Rule, nearest},
@@ -16,6 +16,9 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("speak-code.xml", include_str!("../../callflows/speak-code.xml")),
 ];
 
+/// The folder beside call flows whose files lay wording over them.
+pub const OVERRIDES: &str = "overrides";
+
 /// Call flows by their id.
 #[derive(Debug, Clone, Default)]
 pub struct Flows(BTreeMap<String, Arc<CallFlow>>);
@@ -28,7 +31,8 @@ impl Flows {
 
     /// The flows that are part of the program, with those of `sources` (file name, text) added. A file whose root is
     /// `<callflow>` joins them, or replaces the built-in one of the same id; a file whose root is `<prompts for="…">`
-    /// lays its texts over that flow, later files over earlier ones.
+    /// lays its texts over that flow, later files over earlier ones. A folder named `overrides` holds files of the second
+    /// kind only.
     ///
     /// # Errors
     /// Every fault of every file.
@@ -38,6 +42,10 @@ impl Flows {
         let mut flow_files: Vec<(&str, &str)> = Vec::new();
         for (name, text) in sources {
             if !Overrides::is_one(text) {
+                if is_in_overrides(name) {
+                    faults.push(Overrides::not_one(name, text));
+                    continue;
+                }
                 flow_files.push((name, text));
                 continue;
             }
@@ -100,6 +108,12 @@ impl Flows {
     pub fn iter(&self) -> impl Iterator<Item = &Arc<CallFlow>> {
         self.0.values()
     }
+}
+
+/// Whether a file is in a folder that is for wording alone.
+fn is_in_overrides(name: &str) -> bool {
+    let folder = Path::new(name).parent().and_then(Path::file_name);
+    folder.is_some_and(|folder| folder == OVERRIDES)
 }
 
 fn twice(file: &str, id: &str, first: &str) -> Diagnostic {

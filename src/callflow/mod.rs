@@ -29,7 +29,7 @@ use crate::{
 
 pub use apology::{apology, apology_language};
 pub use diagnostic::{Diagnostic, Rule};
-pub use flows::Flows;
+pub use flows::{Flows, OVERRIDES};
 pub use model::CallFlow;
 pub use needs::Ability;
 pub use read::{MAX_ITEMS, MAX_ROUNDS, MAX_STEPS};

@@ -119,6 +119,18 @@ fn faults_of_all_files_are_told_at_once() {
     assert_eq!(told, ["b.xml duplicate", "c.xml unknown-name", "d.xml unknown-name", "e.xml element"]);
 }
 
+#[test]
+fn a_folder_of_overrides_holds_wording_only() {
+    let other = OWN.replace("That is all.", "So long.");
+    let files = [("flows/overrides/a.xml", OWN), ("flows/a.xml", PLAIN), ("flows/z.xml", &other)];
+    let flows = Flows::from_sources(&sources(&files)).unwrap();
+    let done = press(flows.get("plain").unwrap(), "#").to;
+    assert_eq!(said(flows.get("plain").unwrap(), &done, Purpose::SignIn, None), "So long.", "in the order given");
+    let faults = Flows::from_sources(&sources(&[("flows/overrides/b.xml", PLAIN)])).unwrap_err();
+    assert_eq!(faults.len(), 1);
+    assert!(faults[0].to_string().contains("b.xml:1:1: `callflow` does not belong"), "{}", faults[0]);
+}
+
 /// A file with the id of a flow that is part of the program replaces it.
 #[test]
 fn a_built_in_flow_can_be_replaced() {

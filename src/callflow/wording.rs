@@ -58,6 +58,26 @@ impl Overrides {
         if faults.is_empty() { Ok(Self { flow, source: source.to_owned(), at, worded }) } else { Err(faults.sorted()) }
     }
 
+    /// The fault of a file that is none, where only such may be.
+    pub(super) fn not_one(file: &str, source: &str) -> Diagnostic {
+        let doc = match xml::open(file, source) {
+            Ok(doc) => doc,
+            Err(fault) => return fault,
+        };
+        let root = doc.root_element();
+        let at = doc.text_pos_at(root.range().start);
+        Diagnostic {
+            file: file.to_owned(),
+            line: at.row,
+            column: at.col,
+            rule: Rule::Element,
+            message: format!("`{}` does not belong into a folder of overrides", shown(root.tag_name().name())),
+            suggestion: format!(
+                "begin with <prompts xmlns=\"{NAMESPACE}\" for=\"FLOW\">, or put a whole call flow into the folder above"
+            ),
+        }
+    }
+
     /// Whether a file is one of overrides, by its root element.
     pub(super) fn is_one(source: &str) -> bool {
         xml::open("", source).is_ok_and(|doc| {

@@ -20,7 +20,7 @@ use toml::Value;
 use url::Url;
 
 use crate::{
-    callflow::{Diagnostic, Flows},
+    callflow::{Diagnostic, Flows, OVERRIDES},
     gateway::{CallbacksConfig, NumbersConfig, VerificationConfig},
     http::{self, ApiKeyConfig},
     secret::Secret,
@@ -406,7 +406,7 @@ pub fn flows(config: &CallFlowsConfig) -> Result<Flows, FlowsError> {
     Flows::from_sources(&sources).map_err(FlowsError::Faults)
 }
 
-/// The files of call flows in a folder, by name: path and text.
+/// The files of call flows in a folder, by name, then those of its folder `overrides`, by name: path and text.
 ///
 /// # Errors
 /// Which cannot be read.
@@ -415,12 +415,20 @@ pub fn flow_files(dir: &FilePath) -> Result<Vec<(String, String)>, FlowsError> {
         path: path.to_owned(),
         why: format!("cannot be read: {error}"),
     };
-    let entries = std::fs::read_dir(dir).map_err(|error| unreadable(dir, &error))?;
-    let mut paths: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "xml"))
-        .collect();
-    paths.sort();
+    let xml_in = |dir: &FilePath| {
+        let entries = std::fs::read_dir(dir).map_err(|error| unreadable(dir, &error))?;
+        let mut paths: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "xml"))
+            .collect();
+        paths.sort();
+        Ok::<_, FlowsError>(paths)
+    };
+    let mut paths = xml_in(dir)?;
+    let overrides = dir.join(OVERRIDES);
+    if overrides.is_dir() {
+        paths.extend(xml_in(&overrides)?);
+    }
     if paths.len() > MAX_FLOW_FILES {
         let why = format!("holds more than {MAX_FLOW_FILES} call flows");
         return Err(FlowsError::Unreadable { path: dir.to_owned(), why });

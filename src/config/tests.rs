@@ -491,6 +491,29 @@ fn call_flows_come_from_a_folder_beside_the_settings() {
     fs::write(folder.path().join("flows/notes.txt"), "not a call flow").unwrap();
     let Err(FlowsError::Faults(faults)) = flows(&config.callflows) else { panic!("a broken file was taken") };
     assert!(faults[0].file.ends_with("flows/broken.xml"), "{faults:?}");
+    fs::remove_file(folder.path().join("flows/broken.xml")).unwrap();
+
+    let (_, press_pound) = Flows::built_in_sources().next().unwrap();
+    let plain = flows(&config.callflows).unwrap().get("press-pound").unwrap().version();
+    let overrides = folder.path().join("flows/overrides");
+    fs::create_dir(&overrides).unwrap();
+    let prompts = |prompt: &str| {
+        format!(
+            "<prompts xmlns=\"urn:ringproof:callflow:1\" for=\"press-pound\">\n  <prompt id=\"{prompt}\">\n    \
+             <text lang=\"en\">Thank you, that is all we need. Goodbye.</text>\n  </prompt>\n</prompts>"
+        )
+    };
+    fs::write(overrides.join("own.xml"), prompts("verified")).unwrap();
+    assert_ne!(flows(&config.callflows).unwrap().get("press-pound").unwrap().version(), plain);
+    for (text, place) in [
+        (prompts("verifeid"), "flows/overrides/own.xml:2:"),
+        (press_pound.to_owned(), "flows/overrides/own.xml:"),
+        (String::from("<prompts"), "flows/overrides/own.xml:1:"),
+    ] {
+        fs::write(overrides.join("own.xml"), text).unwrap();
+        let Err(FlowsError::Faults(faults)) = flows(&config.callflows) else { panic!("{place} was taken") };
+        assert!(faults[0].to_string().contains(place), "{place}: {faults:?}");
+    }
     fs::remove_dir_all(folder.path().join("flows")).unwrap();
     assert!(matches!(flows(&config.callflows), Err(FlowsError::Unreadable { .. })));
 }
