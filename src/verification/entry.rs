@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use super::{
     Ignored,
-    state::{EntryClass, Leg, What},
+    state::{EntryClass, Event, Leg, What},
     step::Step,
 };
 use crate::{
-    callflow::{Heard, Listening, Position, Verdict},
+    callflow::{Heard, Listening, Move, Position, Verdict},
     dtmf::{Digit, Digits},
     outcome::{Mode, Reason, Status},
     secret::Secret,
 };
+
+/// Keys that come too early and cost the callee no prompt, in one call; those after them count as silence. Tones that a
+/// mailbox greeting holds do not keep a call open for longer.
+const MAX_FREE_EARLY_ENTRIES: usize = 3;
 
 impl Step<'_> {
     pub(super) fn entry(&mut self, index: u8, turn: u32, digits: &Digits) {
@@ -38,7 +42,10 @@ impl Step<'_> {
         } else {
             class
         };
-        let moved = self.flow.hear(&position, heard);
+        // Whoever presses a key at once has heard next to nothing: the same question stays open and is said anew.
+        let as_if_unheard = class == EntryClass::TooEarly && self.early_entries(index) < MAX_FREE_EARLY_ENTRIES;
+        let moved =
+            if as_if_unheard { Move { to: position.clone(), verdict: None } } else { self.flow.hear(&position, heard) };
         self.v.turn = self.v.turn.saturating_add(1);
         self.out.spends = Some(turn);
         if let Some(call) = self.call_mut(index) {
@@ -53,6 +60,8 @@ impl Step<'_> {
             let reason = if class == EntryClass::WrongCode { Reason::WrongCode } else { Reason::WrongInput };
             self.settle(Status::Failed, Some(reason));
             self.abandon_call();
+        } else if as_if_unheard {
+            // No other question was asked.
         } else if self.listens(index) {
             if let Some(call) = self.call_mut(index) {
                 call.prompts = call.prompts.saturating_add(1);
@@ -64,6 +73,12 @@ impl Step<'_> {
                 call.goodbye_at.get_or_insert(now);
             }
         }
+    }
+
+    /// How often keys came too early in this call.
+    fn early_entries(&self, index: u8) -> usize {
+        let early = |event: &&Event| event.call == Some(index) && event.what == What::Entry(EntryClass::TooEarly);
+        self.v.events.iter().filter(early).count()
     }
 
     /// Why keys for `turn` do not count now; `None` when they do.

@@ -188,6 +188,26 @@ fn keys_too_early_are_asked_again() {
     insta::assert_snapshot!(story(Mode::Confirm, 1, &format!("{UP}6.5 keys #\n12 keys #")));
 }
 
+/// A quick person gets no fewer prompts for it; a mailbox full of tones is not listened to for ever.
+#[test]
+fn keys_too_early_cost_no_prompt_but_only_a_few_times() {
+    let prompts = |early: usize| {
+        let keys: String = (1..=early).map(|nth| format!("{} keys 5\n", 6.1 + 0.05 * nth as f64)).collect();
+        let mut told = Told::new(Mode::Confirm, 1).hear(&format!("{UP}{keys}"));
+        let mut silences = 0;
+        while told.v.call().unwrap().goodbye_at.is_none() && silences < 10 {
+            silences += 1;
+            told = told.hear(&format!("{} keys\n", 10 * silences));
+        }
+        (told.v.calls[0].prompts, silences)
+    };
+    assert_eq!(prompts(0), (3, 3));
+    assert_eq!(prompts(2), (3, 3));
+    assert_eq!(prompts(3), (3, 3));
+    assert_eq!(prompts(5), (3, 1), "from the fourth on each counts as silence");
+    assert_eq!(prompts(6), (3, 0));
+}
+
 #[test]
 fn a_report_is_never_an_approval() {
     insta::assert_snapshot!(story(Mode::Confirm, 1, &format!("{UP}12 keys 0\n14 keys #\n17 keys 1\n19 completed")));
