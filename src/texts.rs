@@ -1,5 +1,5 @@
 //! Owns the texts that people read: what each reason means and what to do next, in every language of the call flows,
-//! and the wording of the web pages, in English and Japanese. One Fluent catalogue (`texts/`), built into the binary.
+//! and the wording of the web pages and of commands, in English and Japanese. One Fluent catalogue (`texts/`), built into the binary.
 //! What the callee hears is not here: that is the call flows' own.
 
 use std::{collections::BTreeMap, sync::LazyLock};
@@ -34,9 +34,14 @@ const PAGES: &[(&str, &str)] =
 const COUNTRIES: &[(&str, &str)] =
     &[("en", include_str!("../texts/countries/en.ftl")), ("ja", include_str!("../texts/countries/ja.ftl"))];
 
+const TERMINAL: &[(&str, &str)] =
+    &[("en", include_str!("../texts/terminal/en.ftl")), ("ja", include_str!("../texts/terminal/ja.ftl"))];
+
 static REASON_TEXTS: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::new(REASONS));
 static PAGE_TEXTS: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::new(PAGES));
 static COUNTRY_TEXTS: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::new(COUNTRIES));
+
+static TERMINAL_TEXTS: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::new(TERMINAL));
 
 /// What happened, in one or two short sentences, in the nearest language to `locale` (BCP 47).
 #[must_use]
@@ -64,6 +69,21 @@ pub fn country(locale: &str, code: &str) -> String {
     let id = format!("country-{code}");
     let name = COUNTRY_TEXTS.text(locale, &id, &[]);
     if name == id { code.to_owned() } else { name }
+}
+
+/// A text that a command prints, its `{ $name }` slots filled from `args`. An id that is not in the catalogue gives the
+/// id itself.
+#[must_use]
+pub fn terminal(locale: &str, id: &str, args: &[(&str, &str)]) -> String {
+    TERMINAL_TEXTS.text(locale, id, args)
+}
+
+/// The language of commands for the names of locales that the environment gives, best first (POSIX: `LC_ALL`,
+/// `LC_MESSAGES`, `LANG`): the first that is not empty decides.
+pub fn terminal_language(locales: impl IntoIterator<Item = String>) -> &'static str {
+    let locale = locales.into_iter().find(|locale| !locale.is_empty()).unwrap_or_default();
+    let tag = locale.split(['.', '@']).next().unwrap_or_default();
+    nearest(TERMINAL, tag).unwrap_or(FALLBACK)
 }
 
 /// The languages that reasons are written in (BCP 47).
@@ -168,7 +188,7 @@ mod tests {
 
     #[test]
     fn every_language_has_every_text_with_the_same_arguments() {
-        for sources in [REASONS, PAGES, COUNTRIES] {
+        for sources in [REASONS, PAGES, COUNTRIES, TERMINAL] {
             let (_, reference) = sources.iter().find(|(language, _)| *language == FALLBACK).unwrap();
             for (language, source) in sources {
                 assert!(FluentResource::try_new((*source).to_owned()).is_ok(), "{language} has a fault");
@@ -188,7 +208,7 @@ mod tests {
 
     #[test]
     fn every_text_can_be_said() {
-        for (catalogue, sources) in [(&*REASON_TEXTS, REASONS), (&*PAGE_TEXTS, PAGES)] {
+        for (catalogue, sources) in [(&*REASON_TEXTS, REASONS), (&*PAGE_TEXTS, PAGES), (&*TERMINAL_TEXTS, TERMINAL)] {
             for (language, source) in sources {
                 for (id, slots) in ids(source) {
                     let args: Vec<_> = slots.iter().map(|slot| (slot.as_str(), "7")).collect();
@@ -224,6 +244,25 @@ mod tests {
         assert_eq!(page("ja", "no-such-text", &[]), "no-such-text");
         assert_eq!((country("ja-JP", "JP"), country("en", "JP")), (String::from("日本"), String::from("Japan")));
         assert_eq!(country("en", "QQ"), "QQ");
+    }
+
+    #[test]
+    fn what_terminals_ask_for() {
+        for (all, messages, lang, language) in [
+            ("", "", "ja_JP.UTF-8", "ja"),
+            ("", "ja_JP.eucJP", "en_US.UTF-8", "ja"),
+            ("C", "", "ja_JP.UTF-8", "en"),
+            ("ja", "", "", "ja"),
+            ("", "", "de_DE@euro", "en"),
+            ("", "", "", "en"),
+            ("POSIX", "", "", "en"),
+        ] {
+            assert_eq!(
+                terminal_language([all, messages, lang].map(str::to_owned)),
+                language,
+                "{all} {messages} {lang}"
+            );
+        }
     }
 
     #[test]

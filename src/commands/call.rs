@@ -144,17 +144,15 @@ pub(super) async fn run(arguments: &Arguments, out: &mut Output) -> Outcome {
         return ApiError::Odd(String::from("its answer cannot be read")).tell(&api, out);
     };
     if let Some(code) = &seen.match_code {
-        out.note(&format!("Key in {} on the phone, then #.", out.paint_note(&plain(code), Mark::Strong)))?;
+        let code = out.paint_note(&plain(code), Mark::Strong);
+        out.note(&out.text("call-key-in", &[("code", &code)]))?;
     }
     if !arguments.wait {
         if arguments.json {
             out.line(&first.to_string())?;
         } else {
             out.line(&plain(&seen.id))?;
-            out.note(&format!(
-                "{} is being called. Nothing is decided yet; --wait shows how it ends.",
-                plain(&seen.to)
-            ))?;
+            out.note(&out.text("call-asked", &[("to", &plain(&seen.to))]))?;
         }
         return Ok(Exit::Pending);
     }
@@ -245,7 +243,7 @@ async fn watch(
         if seen.status != Status::Pending {
             return Ok(Ok(document));
         }
-        let text = progress(&seen, mode);
+        let text = progress(&seen, mode, out.language);
         if text != said {
             shown.say(&text, out)?;
             said = text;
@@ -254,7 +252,7 @@ async fn watch(
             next = api.wait(&seen.id, seen.revision, HOLD) => next,
             code = next_line(&mut codes) => compare(api, &seen.id, &code, shown, out).await?,
             _interrupted = tokio::signal::ctrl_c() => {
-                shown.say("Taking it back…", out)?;
+                shown.say(&out.text("call-taking-back", &[]), out)?;
                 api.cancel(&seen.id).await
             }
         };
@@ -266,7 +264,7 @@ async fn watch(
             Err(error @ ApiError::Away(_)) if silent >= MAX_SILENT => return Ok(Err(error)),
             Err(ApiError::Away(_)) => {
                 silent += 1;
-                shown.say("The service does not answer; the call goes on. Asking again…", out)?;
+                shown.say(&out.text("call-silent", &[]), out)?;
                 said = String::new();
                 sleep(PAUSE).await;
             }
@@ -330,7 +328,7 @@ async fn compare(
     match api.check(id, code).await {
         Ok(_) => {}
         Err(ApiError::Refused(problem)) if problem.code == "not_now" => {
-            shown.say("The code has not been spoken yet.", out)?;
+            shown.say(&out.text("call-not-spoken", &[]), out)?;
         }
         Err(ApiError::Refused(problem)) if problem.code == "not_pending" => {}
         Err(error) => return Ok(Err(error)),
@@ -339,26 +337,14 @@ async fn compare(
 }
 
 /// How it stands, in one line.
-fn progress(seen: &Seen, mode: Mode) -> String {
+fn progress(seen: &Seen, mode: Mode, language: &str) -> String {
+    let text = |id: &str, args: &[(&str, &str)]| texts::terminal(language, id, args);
     let to = plain(seen.calls.last().map_or(&seen.to, |call| &call.to));
-    let from = seen.caller_id.as_deref().map(|from| format!(" from {}", plain(from))).unwrap_or_default();
-    let which = if seen.calls.len() > 1 { format!(" (call {})", seen.calls.len()) } else { String::new() };
-    match seen.stage {
-        Stage::Queued => format!("Waiting for a line to {to}{which}…"),
-        Stage::Dialing => format!("Dialling {to}{from}{which}…"),
-        Stage::Ringing => format!("Ringing at {to}{from}{which}. Answer, and {}.", todo(mode)),
-        Stage::Answered => format!("Answered at {to}{which}…"),
-        Stage::Prompting => format!("Waiting for keys at {to}{which}: {}.", todo(mode)),
-        Stage::Ended => format!("The call to {to} has ended{which}…"),
-    }
-}
-
-const fn todo(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Confirm => "press #",
-        Mode::Match => "key in the digits, then #",
-        Mode::Speak => "listen, then type the code here",
-    }
+    let from = seen.caller_id.as_deref().map(|from| text("call-from", &[("number", &plain(from))])).unwrap_or_default();
+    let nth = seen.calls.len();
+    let nth = if nth > 1 { text("call-nth", &[("n", &nth.to_string())]) } else { String::new() };
+    let todo = text(&format!("todo-{mode}"), &[]);
+    text(&format!("call-{}", seen.stage), &[("to", &to), ("from", &from), ("nth", &nth), ("todo", &todo)])
 }
 
 /// Says how it ended.
@@ -369,29 +355,20 @@ fn finish(document: &Value, as_json: bool, out: &mut Output) -> Outcome {
         return Ok(Exit::of(seen.status));
     }
     let to = plain(&seen.to);
-    let text = match (seen.status, seen.reason) {
-        (Status::Verified, _) => out.paint(&format!("Verified: {to}"), Mark::Good),
-        (status, Some(reason)) => {
-            let head = out.paint(&format!("Not verified ({status}, {reason}): {to}"), Mark::Bad);
-            format!("{head}\n{}", texts::reason("en", reason))
-        }
-        (status, None) => out.paint(&format!("Not verified ({status}): {to}"), Mark::Bad),
-    };
-    out.line(&text)?;
-    if let Some(step) = seen.next_step.filter(|_| seen.status != Status::Verified) {
-        out.note(advice(step))?;
+    let verified = seen.status == Status::Verified;
+    let why = seen.reason.map_or_else(|| seen.status.to_string(), |reason| format!("{}, {reason}", seen.status));
+    if verified {
+        out.line(&out.paint(&out.text("call-verified", &[("to", &to)]), Mark::Good))?;
+    } else {
+        out.line(&out.paint(&out.text("call-not-verified", &[("why", &why), ("to", &to)]), Mark::Bad))?;
+    }
+    if let Some(reason) = seen.reason.filter(|_| !verified) {
+        out.line(&texts::reason(out.language, reason))?;
+    }
+    if let Some(step) = seen.next_step.filter(|_| !verified) {
+        out.note(&out.text(&format!("advice-{step}"), &[]))?;
     }
     Ok(Exit::of(seen.status))
-}
-
-const fn advice(step: NextStep) -> &'static str {
-    match step {
-        NextStep::Redial => "Next: call again.",
-        NextStep::TryAlternate => "Next: try another number, as in --alternate.",
-        NextStep::CheckNumber => "Next: check the number.",
-        NextStep::Wait => "Next: wait a little, then call again.",
-        NextStep::ContactSupport => "Next: have a person look at it.",
-    }
 }
 
 #[cfg(test)]
@@ -409,7 +386,8 @@ mod tests {
 
     #[test]
     fn each_stage_says_what_to_do() {
-        let lines: Vec<_> = Stage::ALL.iter().map(|stage| progress(&seen(stage.as_str(), 1), Mode::Confirm)).collect();
+        let lines: Vec<_> =
+            Stage::ALL.iter().map(|stage| progress(&seen(stage.as_str(), 1), Mode::Confirm, "en")).collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
         Waiting for a line to +81 •• •••• 5678…
         Dialling +81 •• •••• 5678 from +815012345678…
@@ -419,14 +397,41 @@ mod tests {
         The call to +81 •• •••• 5678 has ended…
         ");
         assert!(
-            progress(&seen("ringing", 2), Mode::Match).contains("(call 2). Answer, and key in the digits, then #.")
+            progress(&seen("ringing", 2), Mode::Match, "en")
+                .contains("(call 2). Answer, and key in the digits, then #.")
         );
+    }
+
+    #[test]
+    fn each_stage_says_it_in_japanese_too() {
+        let lines: Vec<_> =
+            Stage::ALL.iter().map(|stage| progress(&seen(stage.as_str(), 2), Mode::Speak, "ja")).collect();
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        +81 •• •••• 5678 への回線を待っています（2 回目）…
+        +81 •• •••• 5678 に発信しています（+815012345678 から）（2 回目）…
+        +81 •• •••• 5678 を呼び出しています（+815012345678 から）（2 回目）。応答して、コードを聞いて、ここに入力してください。
+        +81 •• •••• 5678 が応答しました（2 回目）…
+        +81 •• •••• 5678 でキーを待っています（2 回目）：コードを聞いて、ここに入力してください。
+        +81 •• •••• 5678 との通話が終わりました（2 回目）…
+        ");
+    }
+
+    /// Every word that the API may send has a text: an id that is missing would be shown itself.
+    #[test]
+    fn every_word_has_a_text() {
+        for language in ["en", "ja"] {
+            let ids = NextStep::ALL.iter().map(|step| format!("advice-{step}"));
+            let ids = ids.chain(Mode::ALL.iter().map(|mode| format!("todo-{mode}")));
+            for id in ids.chain(Stage::ALL.iter().map(|stage| format!("call-{stage}"))) {
+                assert_ne!(texts::terminal(language, &id, &[]), id);
+            }
+        }
     }
 
     #[test]
     fn what_a_service_sends_is_not_obeyed_by_the_terminal() {
         let mut odd = seen("ringing", 0);
         odd.to = String::from("\u{1b}[2Jgone");
-        assert!(!progress(&odd, Mode::Confirm).contains('\u{1b}'));
+        assert!(!progress(&odd, Mode::Confirm, "en").contains('\u{1b}'));
     }
 }

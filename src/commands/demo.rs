@@ -118,10 +118,10 @@ async fn serve(config: &Config, key: &ApiKey, out: &mut Output) -> std::io::Resu
         Err(error) => return Ok(Err(chain(&error))),
     };
     let address = format!("http://{}", service.address());
-    out.line(&format!("ringproof demo: open {} in a browser", out.paint(&address, Mark::Strong)))?;
-    out.note(&format!("  the API    {address}/docs"))?;
-    out.note(&format!("  an API key {}", key.expose()))?;
-    out.note("No telephone outside the browser rings. Ctrl-C ends it.")?;
+    out.line(&out.text("demo-open", &[("address", &out.paint(&address, Mark::Strong))]))?;
+    out.note(&format!("  {}", out.text("demo-api", &[("address", &format!("{address}/docs"))])))?;
+    out.note(&format!("  {}", out.text("demo-key", &[("key", key.expose())])))?;
+    out.note(&out.text("demo-note", &[]))?;
     let signal = async {
         if stop_signal().await.is_err() {
             std::future::pending::<()>().await;

@@ -110,7 +110,7 @@ pub(super) fn run(arguments: Arguments, out: &mut Output) -> Outcome {
     let ask = !arguments.yes && std::io::stdin().is_terminal() && out.err_is_terminal;
     let file = arguments.file.clone();
     let answers = if ask {
-        match questions::ask(arguments) {
+        match questions::ask(arguments, out.language) {
             Ok(answers) => answers,
             Err(why) => {
                 out.fault(&format!("{why}; nothing was written."))?;
@@ -139,9 +139,9 @@ pub(super) fn run(arguments: Arguments, out: &mut Output) -> Outcome {
         }
     };
     for path in written {
-        out.note(&format!("wrote {}", path.display()))?;
+        out.note(&out.text("init-wrote", &[("file", &path.display().to_string())]))?;
     }
-    out.note("\nThe API key, shown this once; the file holds only its hash:")?;
+    out.note(&format!("\n{}", out.text("init-key", &[])))?;
     out.line(key.expose())?;
     let alone = Sources { file: Some(file.clone()), ..Sources::default() };
     if let Err(error) = config::load(&alone) {
@@ -159,14 +159,14 @@ fn next_steps(file: &std::path::Path, out: &mut Output) -> std::io::Result<()> {
     } else {
         format!(" --config {}", file.display())
     };
-    out.note("\nNext:")?;
+    out.note(&format!("\n{}", out.text("init-next", &[])))?;
     for (command, what) in [
-        (format!("ringproof doctor{config}"), "looks whether everything works"),
-        (format!("ringproof serve{config}"), "runs the service"),
-        (format!("RINGPROOF_API_KEY=… ringproof call NUMBER --wait{config}"), "calls a number"),
+        (format!("ringproof doctor{config}"), "init-next-doctor"),
+        (format!("ringproof serve{config}"), "init-next-serve"),
+        (format!("RINGPROOF_API_KEY=… ringproof call NUMBER --wait{config}"), "init-next-call"),
     ] {
         let command = out.paint_note(&command, Mark::Strong);
-        out.note(&format!("  {command}   {what}"))?;
+        out.note(&format!("  {command}   {}", out.text(what, &[])))?;
     }
     Ok(())
 }

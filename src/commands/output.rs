@@ -3,7 +3,10 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::telemetry;
+use crate::{telemetry, texts};
+
+/// Where the language of a terminal is looked for, in this order (POSIX.1-2017, Base Definitions §8.2).
+const LOCALES: [&str; 3] = ["LC_ALL", "LC_MESSAGES", "LANG"];
 
 /// The two ways out.
 pub(super) struct Output {
@@ -14,6 +17,8 @@ pub(super) struct Output {
     /// Whether the standard error is a terminal.
     pub(super) err_is_terminal: bool,
     colour: bool,
+    /// The language that people are spoken to in.
+    pub(super) language: &'static str,
 }
 
 /// How something is marked.
@@ -52,7 +57,15 @@ impl Output {
             out: Box::new(io::stdout()),
             err: Box::new(io::stderr()),
             colour: telemetry::colour_wanted(),
+            language: texts::terminal_language(LOCALES.map(|name| {
+                std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
+            })),
         }
+    }
+
+    /// A text of the catalogue, in the language of whoever reads it.
+    pub(super) fn text(&self, id: &str, args: &[(&str, &str)]) -> String {
+        texts::terminal(self.language, id, args)
     }
 
     /// A line of the result.

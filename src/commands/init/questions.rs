@@ -11,52 +11,48 @@ use super::{Answers, Arguments, Carrier, Token, USUAL_STORE};
 use crate::{
     phone::{self, CountryCode, E164},
     secret::Secret,
+    texts,
 };
 
-/// Asks what the flags do not say already.
-pub(super) fn ask(arguments: Arguments) -> Result<Answers, InquireError> {
+/// Asks what the flags do not say already, in this language.
+pub(super) fn ask(arguments: Arguments, language: &'static str) -> Result<Answers, InquireError> {
+    let ask = Ask { language };
     let brand = match arguments.brand {
         Some(brand) => brand,
-        None => text("Who is said to call?", "heard by every callee: \"This is …\"", checked(brand), None)?,
+        None => ask.text("init-brand", checked(move |text: &str| brand(text, language)), None)?,
     };
     let countries = if arguments.countries.is_empty() {
-        let help = "two letters each, as in JP, US; nothing else is ever dialled";
-        let answer = text("Which countries may be called?", help, checked(countries), None)?;
-        countries(&answer).unwrap_or_default()
+        let read = move |text: &str| countries(text, language);
+        let answer = ask.text("init-countries", checked(read), None)?;
+        read(&answer).unwrap_or_default()
     } else {
         arguments.countries
     };
     let store = match arguments.store {
         Some(store) => store,
-        None => store()?,
+        None => ask.store()?,
     };
-    let kind = match arguments.carrier {
-        Some(kind) => kind,
-        None => {
-            let real = "twilio     Twilio, or a server that speaks its API";
-            let pretends = "simulator  nobody is called; to try it out";
-            let choice = Select::new("Who places the calls?", vec![real, pretends]).prompt()?;
-            choice.split_whitespace().next().unwrap_or_default().to_owned()
-        }
+    let twilio = match arguments.carrier {
+        Some(kind) => kind == "twilio",
+        None => ask.choose("init-carrier", ["init-carrier-twilio", "init-carrier-simulator"])? == 0,
     };
     let mut public_url = arguments.public_url;
-    let carrier = if kind == "twilio" {
+    let carrier = if twilio {
         if public_url.is_none() {
-            let help = "the address at which the carrier reaches this service through your reverse proxy";
-            public_url = Some(text("Public address?", help, checked(url), Some("https://"))?);
+            public_url =
+                Some(ask.text("init-url", checked(move |text: &str| url(text, language)), Some("https://"))?);
         }
         let account_sid = match arguments.account_sid {
             Some(sid) => sid,
-            None => text("Account SID?", "AC and 32 characters, from the carrier's console", checked(filled), None)?,
+            None => ask.text("init-account", checked(move |text: &str| filled(text, language)), None)?,
         };
         let token = match arguments.auth_token_file {
             Some(file) => Token::File(file),
-            None => Token::Typed(token()?),
+            None => Token::Typed(ask.token()?),
         };
         let from = if arguments.from.is_empty() {
-            let help = "international, several with commas; callees trust numbers of their own country";
-            numbers(&text("Which numbers of yours does the callee see?", help, checked(numbers), Some("+"))?)
-                .unwrap_or_default()
+            let read = move |text: &str| numbers(text, language);
+            read(&ask.text("init-from", checked(read), Some("+"))?).unwrap_or_default()
         } else {
             arguments.from
         };
@@ -76,37 +72,55 @@ pub(super) fn ask(arguments: Arguments) -> Result<Answers, InquireError> {
     })
 }
 
-fn store() -> Result<String, InquireError> {
-    let redis = "Redis       for production, any number of ringproofs beside each other";
-    let embedded = "a folder    one machine, no other service";
-    let choice = Select::new("Where are verifications kept?", vec![redis, embedded]).prompt()?;
-    if choice == redis {
-        text("Address of Redis?", "rediss:// for TLS", checked(filled), Some(USUAL_STORE))
-    } else {
-        let dir = text("Which folder?", "it must survive restarts", checked(filled), Some("./ringproof-data"))?;
+/// Asks in a language. A question's help has the id of the question and `-help`.
+#[derive(Clone, Copy)]
+struct Ask {
+    language: &'static str,
+}
+
+impl Ask {
+    fn words(self, id: &str) -> String {
+        texts::terminal(self.language, id, &[])
+    }
+
+    fn text(
+        self,
+        question: &str,
+        validator: impl StringValidator + 'static,
+        initial: Option<&str>,
+    ) -> Result<String, InquireError> {
+        let (asked, help) = (self.words(question), self.words(&format!("{question}-help")));
+        let mut prompt = Text::new(&asked).with_help_message(&help).with_validator(validator);
+        prompt.initial_value = initial;
+        prompt.prompt().map(|answer| answer.trim().to_owned())
+    }
+
+    /// The index of the choice that was made.
+    fn choose(self, question: &str, choices: [&str; 2]) -> Result<usize, InquireError> {
+        let choices = choices.iter().map(|choice| self.words(choice)).collect();
+        Select::new(&self.words(question), choices).raw_prompt().map(|chosen| chosen.index)
+    }
+
+    fn store(self) -> Result<String, InquireError> {
+        let language = self.language;
+        let filled = move |text: &str| filled(text, language);
+        if self.choose("init-store", ["init-store-redis", "init-store-folder"])? == 0 {
+            return self.text("init-redis", checked(filled), Some(USUAL_STORE));
+        }
+        let dir = self.text("init-folder", checked(filled), Some("./ringproof-data"))?;
         Ok(format!("embedded:{dir}"))
     }
-}
 
-fn token() -> Result<Secret<String>, InquireError> {
-    Password::new("Auth token?")
-        .with_help_message("written to a file that only you can read; not shown")
-        .with_display_mode(PasswordDisplayMode::Masked)
-        .without_confirmation()
-        .with_validator(|text: &str| Ok(validation(filled(text))))
-        .prompt()
-        .map(Secret::new)
-}
-
-fn text(
-    question: &str,
-    help: &str,
-    validator: impl StringValidator + 'static,
-    initial: Option<&str>,
-) -> Result<String, InquireError> {
-    let mut prompt = Text::new(question).with_help_message(help).with_validator(validator);
-    prompt.initial_value = initial;
-    prompt.prompt().map(|answer| answer.trim().to_owned())
+    fn token(self) -> Result<Secret<String>, InquireError> {
+        let language = self.language;
+        Password::new(&self.words("init-token"))
+            .with_help_message(&self.words("init-token-help"))
+            .with_display_mode(PasswordDisplayMode::Masked)
+            .without_confirmation()
+            .with_validator(move |text: &str| Ok(validation(filled(text, language))))
+            .prompt()
+            .map(Secret::new)
+    }
 }
 
 fn checked<T, E: Display>(
@@ -122,40 +136,43 @@ fn validation<T, E: Display>(read: Result<T, E>) -> Validation {
     }
 }
 
-fn filled(text: &str) -> Result<(), &'static str> {
-    if text.trim().is_empty() { Err("this is needed") } else { Ok(()) }
+fn filled(text: &str, language: &str) -> Result<(), String> {
+    if text.trim().is_empty() { Err(texts::terminal(language, "init-needed", &[])) } else { Ok(()) }
 }
 
-fn brand(text: &str) -> Result<(), &'static str> {
-    filled(text)?;
-    if text.chars().count() > 64 { Err("at most 64 characters: it is spoken") } else { Ok(()) }
+fn brand(text: &str, language: &str) -> Result<(), String> {
+    filled(text, language)?;
+    let fits = text.chars().count() <= 64;
+    if fits { Ok(()) } else { Err(texts::terminal(language, "init-too-long", &[])) }
 }
 
-fn url(text: &str) -> Result<(), &'static str> {
+fn url(text: &str, language: &str) -> Result<(), String> {
     let is_url = text
         .trim()
         .parse::<url::Url>()
         .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
-    if is_url { Ok(()) } else { Err("an address, as in https://verify.example.com") }
+    if is_url { Ok(()) } else { Err(texts::terminal(language, "init-no-url", &[])) }
 }
 
-fn countries(text: &str) -> Result<Vec<CountryCode>, String> {
-    let words = text.split([',', ' ']).filter(|word| !word.is_empty());
+fn countries(text: &str, language: &str) -> Result<Vec<CountryCode>, String> {
+    let words = text.split([',', ' ', '、']).filter(|word| !word.is_empty());
     let read = |word: &str| {
         let country: CountryCode = word.parse().map_err(|error| format!("{word}: {error}"))?;
         phone::calling_code(country)
             .map(|_| country)
-            .ok_or_else(|| format!("there are no telephone numbers of {country}"))
+            .ok_or_else(|| texts::terminal(language, "init-no-country", &[("country", &country.to_string())]))
     };
-    let countries: Vec<_> = words.map(read).collect::<Result<_, _>>()?;
-    if countries.is_empty() { Err(String::from("at least one")) } else { Ok(countries) }
+    at_least_one(words.map(read).collect(), language)
 }
 
-fn numbers(text: &str) -> Result<Vec<E164>, String> {
-    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+fn numbers(text: &str, language: &str) -> Result<Vec<E164>, String> {
+    let words = text.split([',', '、']).map(str::trim).filter(|word| !word.is_empty());
     let read = |word| phone::read(word, None).map(|number| number.e164).map_err(|error| error.to_string());
-    let numbers: Vec<_> = words.map(read).collect::<Result<_, _>>()?;
-    if numbers.is_empty() { Err(String::from("at least one")) } else { Ok(numbers) }
+    at_least_one(words.map(read).collect(), language)
+}
+
+fn at_least_one<T>(read: Result<Vec<T>, String>, language: &str) -> Result<Vec<T>, String> {
+    read.and_then(|all| if all.is_empty() { Err(texts::terminal(language, "init-one", &[])) } else { Ok(all) })
 }
 
 #[cfg(test)]
@@ -164,15 +181,18 @@ mod tests {
 
     #[test]
     fn answers_that_would_not_work_are_not_taken() {
-        assert!(countries("JP, us").is_ok_and(|countries| countries.len() == 2));
+        assert!(countries("JP, us", "en").is_ok_and(|countries| countries.len() == 2));
         for bad in ["", "Japan", "UK"] {
-            assert!(countries(bad).is_err(), "{bad}");
+            assert!(countries(bad, "en").is_err(), "{bad}");
         }
-        assert!(numbers("+81 50-1234-5678, +12025550123").is_ok_and(|numbers| numbers.len() == 2));
+        assert!(numbers("+81 50-1234-5678, +12025550123", "en").is_ok_and(|numbers| numbers.len() == 2));
         for bad in ["", "050-1234-5678", "+81 110"] {
-            assert!(numbers(bad).is_err(), "{bad}");
+            assert!(numbers(bad, "en").is_err(), "{bad}");
         }
+        let url = |text| url(text, "en");
         assert!(url("https://verify.example.com").is_ok() && url("https://").is_err() && url("verify").is_err());
+        let brand = |text: &str| brand(text, "en");
         assert!(brand("Contoso").is_ok() && brand(" ").is_err() && brand(&"x".repeat(65)).is_err());
+        assert_eq!(filled(" ", "ja"), Err(String::from("入力してください")));
     }
 }

@@ -42,6 +42,7 @@ pub(crate) fn program(folder: &Path) -> Command {
         command.env_remove(name);
     }
     command.current_dir(folder).env_remove("NO_COLOR").env("RUST_BACKTRACE", "0").env("TZ", "UTC");
+    command.env_remove("LC_MESSAGES").env_remove("LANG").env("LC_ALL", "C.UTF-8");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
