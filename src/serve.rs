@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     callflow::Flows,
     config::{CarrierConfig, CarrierKind, Config},
-    gateway::{Carrier, Gateway, OpenError, Parts, SystemEntropy},
+    gateway::{Carrier, Gateway, OpenError, Parts, SystemEntropy, VerificationConfig},
     http::{self, Edge, server},
     id::{CallToken, Entropy},
     provider::{
@@ -339,11 +339,20 @@ async fn open_gateway(
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         numbers: config.numbers.clone(),
-        verification: config.verification.clone(),
+        verification: VerificationConfig { call_speed: call_speed(&config.carriers), ..config.verification.clone() },
         callbacks: config.callbacks.clone(),
         retention: config.store.retention,
     };
     Ok(Gateway::open(parts).await?)
+}
+
+/// How many times faster than in real life calls go: as fast as those of a simulator, where nothing else places calls.
+fn call_speed(carriers: &[CarrierConfig]) -> u16 {
+    let speeds = carriers.iter().map(|carrier| match &carrier.kind {
+        CarrierKind::Simulator(simulator) => simulator.speed,
+        CarrierKind::Twilio(_) => 1,
+    });
+    speeds.min().unwrap_or(1)
 }
 
 /// Waits until the process is asked to stop: SIGTERM or SIGINT. The second signal ends it at once, without order.

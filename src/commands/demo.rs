@@ -47,12 +47,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, out: &mut Output) -> Outcome {
     let key = ApiKey::generate(&SystemEntropy);
-    let scratch = match &arguments.data {
-        Some(_) => None,
-        None => Some(Scratch::new()?),
-    };
-    let data = arguments.data.clone().or_else(|| scratch.as_ref().map(|scratch| scratch.0.clone())).unwrap_or_default();
-    let config = match config::load(&sources(arguments, &key, &data)) {
+    let config = match config::load(&sources(arguments, &key)) {
         Ok(loaded) => loaded.config,
         Err(error) => {
             explain(&error, out)?;
@@ -80,16 +75,19 @@ pub(super) fn run(arguments: &Arguments, out: &mut Output) -> Outcome {
 }
 
 /// The settings of the demo, through the same door as any others.
-fn sources(arguments: &Arguments, key: &ApiKey, data: &std::path::Path) -> Sources {
+fn sources(arguments: &Arguments, key: &ApiKey) -> Sources {
     let entry = key.config("demo", &[Scope::Verify, Scope::Calls]);
     let countries: Vec<_> = phone::countries().iter().map(|(country, _)| format!("\"{country}\"")).collect();
+    let store = match &arguments.data {
+        Some(folder) => format!("embedded:{}", folder.display()),
+        // Leaves nothing behind, however the demo ends.
+        None => String::from("memory:"),
+    };
     let settings = [
         ("server.listen", arguments.listen.to_string()),
-        ("store.url", format!("embedded:{}", data.display())),
+        ("store.url", store),
         ("numbers.countries", format!("[{}]", countries.join(", "))),
         ("verification.brand", arguments.brand.clone()),
-        // Keys in the first second are taken for recorded tones: a second of the call, however fast it goes.
-        ("verification.early_keys", format!("{}ms", 1000 / u32::from(arguments.speed.max(1)))),
         ("logs.level", arguments.log.clone()),
         ("carriers.simulator.name", CARRIER.to_owned()),
         ("carriers.simulator.kind", String::from("simulator")),
@@ -146,25 +144,4 @@ fn pages(config: &Config, key: &ApiKey, around: Surroundings) -> Result<Router, 
         stop,
     };
     demo::pages(setup).map_err(|error| StartError::Pages(chain(&error)))
-}
-
-/// A folder that goes with the demo.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> std::io::Result<Self> {
-        use crate::id::Entropy as _;
-        let mut name = [0; 8];
-        SystemEntropy.fill(&mut name);
-        let path = std::env::temp_dir().join(format!("ringproof-demo-{:016x}", u64::from_ne_bytes(name)));
-        std::fs::create_dir(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What is left is in the folder of temporary files; nothing depends on it.
-        let _left = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -79,6 +79,10 @@ pub struct VerificationConfig {
     /// How long a verification can be read after its end; `1h` to `30d`.
     #[serde(deserialize_with = "crate::time::duration::deserialize")]
     pub keep_for: Duration,
+    /// How many times faster than in real life calls go: no setting of its own, but that of a simulator where nothing
+    /// else places calls.
+    #[serde(skip)]
+    pub call_speed: u16,
 }
 
 impl Default for VerificationConfig {
@@ -96,6 +100,7 @@ impl Default for VerificationConfig {
             max_wrong_entries: 5,
             redial_after: Duration::from_secs(30),
             keep_for: Duration::from_secs(24 * 3600),
+            call_speed: 1,
         }
     }
 }
@@ -107,10 +112,11 @@ impl VerificationConfig {
             max_calls,
             ring_timeout_ms: ms(self.ring_timeout),
             call_limit_ms: ms(self.call_limit),
-            early_keys_ms: ms(self.early_keys),
+            early_keys_ms: ms(self.early_keys / u32::from(self.call_speed.max(1))),
             closing_ms: ms(self.closing),
             max_wrong_entries: self.max_wrong_entries,
             redial_after_ms: ms(self.redial_after),
+            call_speed: self.call_speed,
         }
     }
 

@@ -55,8 +55,8 @@ const CLAIM_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// How many times faster than in real life calls go: 1 to 1000. Keys in the first second of a call are ignored as
-    /// recorded tones; above 2, moods need that time shortened too (`early_keys` of `[verification]`).
+    /// How many times faster than in real life calls go: 1 to 1000. Where all carriers are simulators, times that are
+    /// measured in a call (`early_keys` of `[verification]`, what counts as having heard the question) go with it.
     pub speed: u16,
     /// The digits that a simulated callee keys when a code is asked for, as it cannot see the screen.
     pub code: Option<String>,

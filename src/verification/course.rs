@@ -207,7 +207,8 @@ impl Step<'_> {
     }
 
     fn heard_whole_prompt(&self, call: &Call) -> bool {
-        let speaking = self.v.script_at(self.flow, call, &call.position).speaking_time();
+        let in_real_life = self.v.script_at(self.flow, call, &call.position).speaking_time();
+        let speaking = in_real_life / u32::from(self.v.request.policy.call_speed.max(1));
         match (call.heard_at, call.ended_at) {
             // The estimate is of a slow voice: one that is a quarter faster has said everything by then.
             (Some(heard), Some(ended)) => ended.since(heard) >= (speaking * 3 / 4).max(Duration::from_millis(1)),

@@ -186,6 +186,9 @@ pub struct Policy {
     /// How long after a call was placed a redial may be asked for, in ms.
     #[n(6)]
     pub redial_after_ms: u32,
+    /// How many times faster than in real life its calls go; above 1 only for simulated ones.
+    #[cbor(n(7), default)]
+    pub call_speed: u16,
 }
 
 /// One attempt to reach one number through one carrier.

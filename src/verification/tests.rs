@@ -56,6 +56,7 @@ fn request(mode: Mode, targets: u8, flow: &CallFlow) -> Request {
             closing_ms: 5_000,
             max_wrong_entries: 5,
             redial_after_ms: 30_000,
+            call_speed: 1,
         },
     }
 }

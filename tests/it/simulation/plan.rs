@@ -194,6 +194,7 @@ pub(crate) fn request(plan: &Plan, flow: &CallFlow, code: &str, plant: Plant) ->
             closing_ms: 5_000,
             max_wrong_entries: 5,
             redial_after_ms: 30_000,
+            call_speed: 1,
         },
     }
 }

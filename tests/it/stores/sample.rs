@@ -68,6 +68,7 @@ pub(crate) fn verification(n: u32, client: &str) -> Verification {
             closing_ms: 5_000,
             max_wrong_entries: 5,
             redial_after_ms: 30_000,
+            call_speed: 1,
         },
     };
     let created_at = BEGIN.plus(Duration::from_millis(n.into()));
