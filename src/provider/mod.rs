@@ -1,7 +1,6 @@
 //! Owns the face of carriers: placing and ending calls, understanding what a carrier posts, and saying a script in
 //! its dialect. Carriers are translators: they decide nothing about a verification.
 
-pub(crate) mod apology;
 pub mod http;
 pub mod simulator;
 pub mod sip;

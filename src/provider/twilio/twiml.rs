@@ -10,9 +10,9 @@ use quick_xml::{
 
 use super::voices::{Voice, Voices};
 use crate::{
-    callflow::{Accept, Gather, Line, Script, Then},
+    callflow::{Accept, Gather, Line, Script, Then, apology, apology_language},
     dtmf::Digits,
-    provider::{Reply, apology},
+    provider::Reply,
 };
 
 /// How a server wants to be spoken to.
@@ -44,8 +44,11 @@ impl Style {
 
     /// An apology and the end of the call.
     pub(super) fn apology(&self, language: &str) -> Reply {
-        let mut twiml = Twiml::new(self, language);
-        twiml.say(apology::apology(language));
+        let primary = |tag: &str| tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
+        let spoken = apology_language(language);
+        // The region's own voice, unless that is of another language than the words.
+        let mut twiml = Twiml::new(self, if primary(spoken) == primary(language) { language } else { spoken });
+        twiml.say(apology(language));
         twiml.empty("Hangup", &[]);
         twiml.finish()
     }

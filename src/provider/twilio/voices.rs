@@ -24,6 +24,9 @@ const VOICES: &[(&str, &str, &str)] = &[
     ("de", "de-DE", "Polly.Vicki-Neural"),
     ("fr", "fr-FR", "Polly.Lea-Neural"),
     ("es", "es-ES", "Polly.Lucia-Neural"),
+    // The carrier knows no Spanish of all Latin America: Mexico's is the one most people of it speak.
+    ("es-419", "es-MX", "Polly.Mia-Neural"),
+    ("es-MX", "es-MX", "Polly.Mia-Neural"),
     ("pt", "pt-BR", "Polly.Camila-Neural"),
     ("pt-PT", "pt-PT", "Polly.Ines-Neural"),
     ("it", "it-IT", "Polly.Bianca-Neural"),

@@ -4,7 +4,7 @@ use roxmltree::{Document, Node};
 
 use super::*;
 use crate::{
-    callflow::{Accept, Gather, Line, SpokenCode, Then},
+    callflow::{Accept, Flows, Gather, Line, SpokenCode, Then},
     dtmf::Digit,
 };
 
@@ -113,6 +113,19 @@ fn voices_by_language() {
     for language in ["en", "en-GB", "ja", "de", "fr", "es", "pt", "it", "ko", "zh-CN", "hi"] {
         assert!(voice("", language).contains("voice=\"Polly."), "{language}");
     }
+    // Each language of the built-in flows has a voice of its own, and a region that differs speaks like it does.
+    let mut spoken = BTreeMap::new();
+    for flow in Flows::from_sources(&[]).unwrap().iter() {
+        for language in flow.languages() {
+            spoken.insert(language.to_owned(), voice("", language));
+        }
+    }
+    for (language, voice) in &spoken {
+        assert!(voice.contains("voice=\"Polly."), "{language}: {voice}");
+        let same = spoken.values().filter(|other| *other == voice).count();
+        assert_eq!(same, 1, "{language} has the voice of another: {voice}");
+    }
+    assert_eq!(voice("", "es-419"), r#"<Say voice="Polly.Mia-Neural" language="es-MX">"#);
     assert_eq!(voice("", "ja-JP"), voice("", "ja"));
     assert_eq!(voice("", "zh-CN"), r#"<Say voice="Polly.Zhiyu-Neural" language="cmn-CN">"#);
     assert_eq!(voice("", "sv"), "<Say>");
@@ -132,6 +145,8 @@ fn apologies_are_whole_documents_in_every_language() {
         texts.insert(document.root_element().first_element_child().unwrap().text().unwrap().to_owned());
     }
     assert_eq!(texts.len(), 10);
+    let voice = |language| dialect("").apologize(language).body.split_once("<Say").unwrap().1.to_owned();
+    assert!(voice("es-419").contains("es-MX") && voice("sv").contains("en-US"), "words and voice are of one language");
 }
 
 #[test]
