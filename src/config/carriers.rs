@@ -8,7 +8,7 @@ use super::{
     tree::{Path, Tree},
 };
 use crate::{
-    gateway::Countries,
+    gateway::{CARRIER_NAME, Countries, is_carrier_name},
     phone::E164,
     provider::{simulator, twilio},
 };
@@ -16,8 +16,6 @@ use crate::{
 /// The kinds of carriers there are.
 pub const KINDS: [&str; 2] = ["twilio", "simulator"];
 
-/// Longest name of a carrier, in bytes: it is part of URLs.
-const MAX_NAME_BYTES: usize = 32;
 /// Most carriers.
 const MAX_CARRIERS: usize = 64;
 
@@ -184,12 +182,8 @@ fn limits(tree: &mut Tree, path: &Path, placing_at_once: usize, calls_per_second
 fn names(tree: &mut Tree, path: &Path, carriers: &[(usize, CarrierConfig)]) {
     for (at, (index, carrier)) in carriers.iter().enumerate() {
         let path = path.child(index.to_string()).child("name");
-        let plain = (1..=MAX_NAME_BYTES).contains(&carrier.name.len())
-            && carrier.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-        if !plain {
-            let why =
-                format!("expected 1 to {MAX_NAME_BYTES} of the characters a-z, A-Z, 0-9, - and _; it is part of URLs");
-            tree.fault(&path, why);
+        if !is_carrier_name(&carrier.name) {
+            tree.fault(&path, format!("expected {CARRIER_NAME}; it is part of URLs"));
         }
         if carriers.iter().take(at).any(|(_, other)| other.name == carrier.name) {
             tree.fault(&path, "another carrier has this name already");

@@ -190,6 +190,15 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "name = \"my carrier\"",
         "ringproof.toml:16: carriers[0].name: expected 1 to 32 of the characters a-z, A-Z, 0-9, - and _; it is part of URLs",
     ),
+    ("name = \"main\"", "name = \"\"", "ringproof.toml:16: carriers[0].name: expected 1 to 32"),
+    ("name = \"main\"", "name = \"a/b\"", "ringproof.toml:16: carriers[0].name: expected 1 to 32"),
+    ("name = \"main\"", "name = \"..\"", "ringproof.toml:16: carriers[0].name: expected 1 to 32"),
+    ("name = \"main\"", "name = \"東京\"", "ringproof.toml:16: carriers[0].name: expected 1 to 32"),
+    (
+        "[[api_keys]]",
+        "[[carriers]]\nname = \"main\"\nkind = \"simulator\"\nfrom = [\"+815012345678\"]\n\n[[api_keys]]",
+        "ringproof.toml:23: carriers[1].name: another carrier has this name already",
+    ),
     ("auth_token = \"hunter2hunter2\"", "", "ringproof.toml:15: carriers[0].auth_token: is missing"),
     ("\"hunter2hunter2\"", "4711", "ringproof.toml:19: carriers[0].auth_token: expected text in quotes"),
     (

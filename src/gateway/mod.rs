@@ -44,7 +44,7 @@ pub use health::{Readiness, ReadinessCheck};
 pub use log::CallerId;
 pub use refusal::Refusal;
 pub use request::{AlternateRequest, CallsQuery, CreateRequest, VerificationsQuery};
-pub use route::{Carrier, Countries};
+pub use route::{CARRIER_NAME, Carrier, Countries, is_carrier_name};
 pub use settings::{CallbacksConfig, NumbersConfig, VerificationConfig};
 pub use sign::{NotASigningSecret, SigningSecret};
 pub use watch::Watch;
@@ -275,7 +275,14 @@ fn faults(parts: &Parts) -> Vec<String> {
         let known: Vec<_> = parts.flows.iter().map(|flow| flow.id()).collect();
         faults.push(format!("verification.flow: there is no call flow `{name}`; there are {}", known.join(", ")));
     }
-    for carrier in &parts.carriers {
+    for (index, carrier) in parts.carriers.iter().enumerate() {
+        if !is_carrier_name(&carrier.name) {
+            let name = carrier.name.escape_debug();
+            faults.push(format!("carriers: the name `{name}` is not {CARRIER_NAME}; it is part of URLs"));
+        }
+        if parts.carriers.iter().take(index).any(|other| other.name == carrier.name) {
+            faults.push(format!("carriers: two have the name `{}`; it is part of URLs", carrier.name.escape_debug()));
+        }
         if carrier.from.is_empty() {
             faults.push(format!(
                 "carriers: `{}` has no number to call from; give it at least one in `from`",

@@ -14,6 +14,17 @@ use crate::{
 /// Most ways to one number that are kept with a verification.
 const MOST_ROUTES: usize = 4;
 
+/// Longest name of a carrier, in bytes: it is part of URLs.
+const MAX_NAME_BYTES: usize = 32;
+/// What the name of a carrier is, in words.
+pub const CARRIER_NAME: &str = "1 to 32 of the characters a-z, A-Z, 0-9, - and _";
+
+/// Whether a carrier may have this name: it is a segment of the URLs that the carrier calls.
+#[must_use]
+pub fn is_carrier_name(name: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+}
+
 /// A carrier of the configuration: how to reach it, and what it may be used for.
 #[derive(Clone)]
 pub struct Carrier {
