@@ -17,6 +17,7 @@ use crate::{
     callflow::Flows,
     config::{self, Config, LoadError, Loaded},
     phone,
+    provider::CheckKind,
     serve::Carriers,
     store,
     time::{Clock, SystemClock},
@@ -265,8 +266,12 @@ async fn carriers(config: &Config, flows: Option<&Flows>, report: &mut Report<'_
         }
         match timeout(PATIENCE, carrier.provider.check()).await {
             Ok(Ok(detail)) => report.good(&what, &detail)?,
-            Ok(Err(why)) => {
-                report.broken(&what, &why, "check account, secret and address with the carrier's console")?
+            Ok(Err(fault)) => {
+                let todo = match fault.kind {
+                    CheckKind::Refused => "compare account and secret with the carrier's console",
+                    CheckKind::Away => "is its address right, does it work, and may this machine reach it?",
+                };
+                report.broken(&what, &fault.why, todo)?
             }
             Err(_) => report.broken(&what, "no answer", "is its address right, and may this machine reach it?")?,
         }

@@ -193,8 +193,8 @@ impl Shell {
         let needs = Needs { country: number.country, extension: extension.as_ref(), entries: mode == Mode::Match };
         let now = self.clock.now();
         let wanted = self.carrier_order.iter().filter(|name| carrier.is_none_or(|only| only == name.as_str()));
-        let lanes = wanted.filter_map(|name| self.lanes.get(name));
-        let routes = routes(lanes.map(|lane| (&lane.carrier, lane.rests(now))), &needs).map_err(|why| match why {
+        let lanes = wanted.filter_map(|name| self.lanes.get(name)).map(|lane| (&lane.carrier, lane.takes_none(now)));
+        let routes = routes(lanes, &needs).map_err(|why| match why {
             NoRoute::Country => Refusal::CannotCarry {
                 member: member("to"),
                 why: format!("no carrier is configured for numbers of {}", number.country),

@@ -1,126 +1,54 @@
-//! Owns the way of a call to its carrier: one lane a carrier, with a bounded queue, a pace, and a rest when the carrier
-//! fails again and again. A call is placed at most once: it is marked as taken in the store first, and whoever marked
-//! it asks the carrier. What is lost from a queue is offered again by its deadline.
+//! Owns the way of a call to its carrier: it waits in the carrier's lane, is marked as taken in the store, and whoever
+//! marked it asks the carrier, so that it is placed at most once. What is lost from a lane is offered again by its
+//! deadline.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use metrics::{counter, histogram};
 use tokio::{
     sync::{Semaphore, mpsc},
-    time::{Interval, MissedTickBehavior, interval, timeout},
+    time::timeout,
 };
 use tracing::{error, info, warn};
 
 use super::{
     Shell,
     change::{Changed, When},
-    route::Carrier,
+    lane::Lane,
 };
 use crate::{
     id::{CallId, NumberHash, VerificationId},
     outcome::Fault,
     provider::{LiveCall, Order},
     store::Held,
-    time::Timestamp,
     verification::{Cause, End, Input, PlaceResult, Placement, Target, Verification},
 };
 
-/// Most calls that wait for one carrier; what does not fit is offered again by its deadline.
-const MOST_WAITING: usize = 8_192;
 /// Longest time a carrier's adapter may take to place a call. Each has its own, shorter limit; this is the last guard,
 /// below the time after which the core gives a taken call up.
 const PLACE_LIMIT: Duration = Duration::from_secs(20);
 /// How long what a carrier said about a placement is tried to be written.
 const WRITE_LIMIT: Duration = Duration::from_secs(25);
-/// Failures in a row after which a carrier is given a rest, and how long that is.
-const FAILURES_BEFORE_REST: u32 = 5;
-const REST: Duration = Duration::from_secs(10);
+/// Most calls that are being passed on to their next carrier at the same time; the others wait for their deadline.
+const MOST_PASSED_ON_AT_ONCE: usize = 64;
 /// How much longer than a call can last an alternate number stays held if nobody lets it go.
 const HOLD_MARGIN: Duration = Duration::from_secs(60);
 
-/// The way to one carrier.
-pub(super) struct Lane {
-    pub(super) carrier: Carrier,
-    queue: mpsc::Sender<CallId>,
-    waiting: Mutex<BTreeSet<CallId>>,
-    health: Mutex<Health>,
-}
-
-#[derive(Default)]
-struct Health {
-    failures: u32,
-    rests_until: Timestamp,
-}
-
-impl Lane {
-    pub(super) fn new(carrier: Carrier) -> (Arc<Self>, mpsc::Receiver<CallId>) {
-        let (queue, calls) = mpsc::channel(MOST_WAITING);
-        let lane = Self { carrier, queue, waiting: Mutex::default(), health: Mutex::default() };
-        (Arc::new(lane), calls)
-    }
-
-    /// Puts a call into the queue, unless it waits there already.
-    fn offer(&self, call: CallId) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.insert(call) && self.queue.try_send(call).is_err() {
-            waiting.remove(&call);
-            counter!("ringproof_dispatch_queue_full_total", "carrier" => self.carrier.name.clone()).increment(1);
-        }
-    }
-
-    fn took(&self, call: CallId) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
-    }
-
-    /// How many calls wait.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    /// Whether the carrier failed so often just now that it is not asked.
-    pub(super) fn rests(&self, now: Timestamp) -> bool {
-        now < self.health.lock().unwrap_or_else(PoisonError::into_inner).rests_until
-    }
-
-    /// Learns from what came of a placement.
-    fn learn(&self, result: &PlaceResult, now: Timestamp) {
-        let failed = match result {
-            PlaceResult::Accepted { .. } => false,
-            PlaceResult::Refused { cause, .. } => cause.fault == Fault::Carrier,
-            PlaceResult::Unknown { .. } => true,
-        };
-        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        if !failed {
-            health.failures = 0;
-            return;
-        }
-        health.failures = health.failures.saturating_add(1);
-        if health.failures >= FAILURES_BEFORE_REST {
-            // After the rest one failure is enough for the next one: the count is not forgotten until a call is placed.
-            health.rests_until = now.plus(REST);
-            error!(provider.name = %self.carrier.name, failures = health.failures, "carrier fails again and again: it is not asked for {REST:?}");
-        }
-    }
-
-    fn pace(&self) -> Option<Interval> {
-        let per_second = self.carrier.calls_per_second.filter(|rate| rate.is_finite() && *rate > 0.0)?;
-        let gap = Duration::try_from_secs_f64(per_second.recip()).ok().filter(|gap| !gap.is_zero())?;
-        let mut pace = interval(gap);
-        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Some(pace)
-    }
-}
-
 impl Shell {
-    /// Puts a call that is queued in the store into its carrier's lane.
-    pub(super) fn offer(&self, v: &Verification, index: u8) {
+    /// Puts a call that is queued in the store into its carrier's lane. Where that is full another carrier gets the
+    /// call, if there is one; otherwise its deadline offers it again.
+    pub(super) fn offer(self: &Arc<Self>, v: &Verification, index: u8) {
         let Some(route) = v.calls.get(usize::from(index)).and_then(|call| v.route_of(call)) else { return };
         match self.lanes.get(&route.carrier) {
-            Some(lane) => lane.offer(v.call_id(index)),
+            Some(lane) if lane.offer(v.call_id(index)) || !has_next_route(v, index) => {}
+            Some(lane) => {
+                let Ok(permit) = Arc::clone(&self.passing_on).try_acquire_owned() else { return };
+                let (shell, lane, call) = (Arc::clone(self), Arc::clone(lane), v.call_id(index));
+                self.tasks.spawn(async move {
+                    shell.pass_on(&lane, call, "queue_full").await;
+                    drop(permit);
+                });
+            }
             None => error!(
                 verification.id = %v.id, provider.name = %route.carrier,
                 "a call waits for a carrier that is no longer in the configuration"
@@ -150,6 +78,11 @@ impl Shell {
     }
 
     async fn place(self: &Arc<Self>, lane: &Lane, call: CallId) {
+        if lane.rests(self.clock.now())
+            && self.newest(call.verification).await.is_ok_and(|v| has_next_route(&v, call.index))
+        {
+            return self.pass_on(lane, call, "carrier_rests").await;
+        }
         let held = match self.hold_alternate(call).await {
             Ok(held) => held,
             // The call stays queued; its deadline offers it again.
@@ -172,6 +105,16 @@ impl Shell {
         lane.learn(&result, now);
         tell_placement(lane, call, &result, now.since(began));
         self.write_placed(call, result).await;
+    }
+
+    /// Gives a call that nobody dialled to its next carrier.
+    async fn pass_on(self: &Arc<Self>, lane: &Lane, call: CallId, why: &'static str) {
+        if self.take_call(call).await.is_some() {
+            counter!("ringproof_calls_passed_on_total", "carrier" => lane.carrier.name.clone(), "cause" => why)
+                .increment(1);
+            let cause = our_cause(End::CarrierError, Fault::Carrier, why);
+            self.write_placed(call, PlaceResult::Refused { cause, try_next_route: true }).await;
+        }
     }
 
     /// Marks the call as taken. Only whoever gets the value back may dial it.
@@ -282,6 +225,19 @@ impl Shell {
         };
         Some((v.route_of(call)?.carrier.clone(), live))
     }
+}
+
+/// Bounds how many calls are passed on at the same time.
+pub(super) fn passing_on() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MOST_PASSED_ON_AT_ONCE))
+}
+
+/// Whether another carrier may be asked for the call.
+fn has_next_route(v: &Verification, index: u8) -> bool {
+    v.calls
+        .get(usize::from(index))
+        .and_then(|call| Some(usize::from(call.route) + 1 < v.target_of(call)?.routes.len()))
+        .unwrap_or(false)
 }
 
 enum NotHeld {

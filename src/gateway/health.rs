@@ -1,34 +1,39 @@
 //! Owns saying whether work can be taken: the store writes, its clock and ours agree, a carrier can be reached, and we
 //! are not about to stop. Carriers are asked now and then, not each time somebody wants to know.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
 use metrics::gauge;
 use tokio::time::{sleep, timeout};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
-use super::{Gateway, Shell, dispatch::Lane};
+use super::{
+    Gateway, Shell,
+    lane::{CarrierState, Lane},
+};
+use crate::provider::{CheckFault, CheckKind};
 
 /// Longest time a store may take to show that it writes.
 const STORE_LIMIT: Duration = Duration::from_secs(2);
 /// How far the store's clock and ours may be apart.
 const CLOCK_TOLERANCE_MS: u64 = 2_000;
-/// How often carriers are asked whether they know us, and how long each has to answer.
+/// How often a carrier is asked whether it knows us: while it does, and while it does not.
 const BETWEEN_CHECKS: Duration = Duration::from_secs(60);
+const AFTER_A_FAILURE: Duration = Duration::from_secs(5);
+/// Pause between two questions, whatever gave rise to the second.
+const LEAST_PAUSE: Duration = Duration::from_secs(1);
+/// How long a carrier has to answer.
 const CARRIER_LIMIT: Duration = Duration::from_secs(10);
 
 /// Whether work can be taken, and what stands in the way.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct Readiness {
-    /// Whether everything that is needed works.
+    /// Whether requests and webhooks should be sent here.
     pub ready: bool,
     /// Each thing that was looked at.
     pub checks: Vec<ReadinessCheck>,
+    /// Each carrier.
+    pub carriers: Vec<CarrierReadiness>,
 }
 
 /// One thing that was looked at.
@@ -42,30 +47,49 @@ pub struct ReadinessCheck {
     pub detail: String,
 }
 
-/// What each carrier said when it was asked last; nothing before the first answer.
-#[derive(Default)]
-pub(super) struct CarrierChecks(Mutex<BTreeMap<String, Result<String, String>>>);
-
-impl CarrierChecks {
-    fn of(&self, carrier: &str) -> Option<Result<String, String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(carrier).cloned()
-    }
-
-    fn write(&self, carrier: &str, said: Result<String, String>) -> Option<Result<String, String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(carrier.to_owned(), said)
-    }
+/// How a carrier is.
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+pub struct CarrierReadiness {
+    /// Its name in the configuration.
+    pub name: String,
+    /// How it is.
+    pub state: CarrierState,
+    /// In words, for people who look after us.
+    pub detail: String,
 }
 
 impl Gateway {
     /// Whether work can be taken.
+    ///
+    /// Carriers that cannot be used do not make this false while a verification is awaited: webhooks of calls that are
+    /// up arrive here, and whoever sends them elsewhere loses them.
     pub async fn ready(&self) -> Readiness {
         let mut checks = self.shell.check_store().await;
-        checks.push(self.shell.carriers_usable());
-        let draining = self.shell.tasks.is_stopping();
-        let detail = String::from(if draining { "this process is stopping" } else { "taking work" });
-        checks.push(ReadinessCheck { name: "draining", ok: !draining, detail });
-        Readiness { ready: checks.iter().all(|check| check.ok), checks }
+        let stopping = self.shell.tasks.is_stopping();
+        let detail = String::from(if stopping { "this process is stopping" } else { "taking work" });
+        checks.push(ReadinessCheck { name: "draining", ok: !stopping, detail });
+        let mut ready = checks.iter().all(|check| check.ok);
+        let carriers = self.shell.carriers();
+        let mut usable = carriers_usable(&carriers);
+        if !usable.ok && ready {
+            ready = self.shell.is_awaited().await;
+            usable.detail.push_str(if ready {
+                "; calls may be up, whose webhooks are taken here"
+            } else {
+                "; no call is up"
+            });
+        }
+        checks.push(usable);
+        Readiness { ready, checks, carriers }
     }
+}
+
+/// One carrier that works is enough: calls go through the others again when they are back.
+fn carriers_usable(carriers: &[CarrierReadiness]) -> ReadinessCheck {
+    let ok = carriers.iter().any(|carrier| carrier.state == CarrierState::Usable);
+    let said: Vec<_> = carriers.iter().map(|carrier| format!("{}: {}", carrier.name, carrier.detail)).collect();
+    let detail = if said.is_empty() { String::from("none is configured") } else { said.join("; ") };
+    ReadinessCheck { name: "carriers", ok, detail }
 }
 
 impl Shell {
@@ -96,34 +120,33 @@ impl Shell {
         }
     }
 
-    /// One carrier that works is enough: calls go through the others again when they are back.
-    fn carriers_usable(&self) -> ReadinessCheck {
+    fn carriers(&self) -> Vec<CarrierReadiness> {
         let now = self.clock.now();
-        let states: Vec<(bool, String)> = self
-            .lanes
-            .iter()
-            .map(|(name, lane)| match self.carrier_checks.of(name) {
-                _ if lane.rests(now) => (false, format!("{name}: failed again and again just now")),
-                None => (true, format!("{name}: not asked yet")),
-                Some(Ok(said)) => (true, format!("{name}: {said}")),
-                Some(Err(fault)) => (false, format!("{name}: {fault}")),
+        let lanes = self.carrier_order.iter().filter_map(|name| self.lanes.get(name));
+        lanes
+            .map(|lane| {
+                let (state, detail) = lane.state(now);
+                CarrierReadiness { name: lane.carrier.name.clone(), state, detail }
             })
-            .collect();
-        let ok = states.iter().any(|(usable, _)| *usable);
-        let detail = states.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("; ");
-        ReadinessCheck {
-            name: "carriers",
-            ok,
-            detail: if detail.is_empty() { String::from("none is configured") } else { detail },
+            .collect()
+    }
+
+    /// Whether any verification, of any ringproof beside the same store, has a deadline: a call may be up then.
+    async fn is_awaited(&self) -> bool {
+        match timeout(STORE_LIMIT, self.store.due(1)).await {
+            Ok(Ok(due)) => due.next.is_some() || !due.ids.is_empty(),
+            // In doubt calls are up.
+            Ok(Err(_)) | Err(_) => true,
         }
     }
 
-    /// Asks the carriers now and then, until we stop.
-    pub(super) async fn check_carriers(self: Arc<Self>) {
+    /// Asks a carrier now and then, and when it becomes doubtful that it knows us, until we stop.
+    pub(super) async fn check_carrier(self: Arc<Self>, lane: Arc<Lane>) {
         loop {
             let asked = async {
-                join_all(self.lanes.values().map(|lane| self.check_carrier(lane))).await;
-                sleep(BETWEEN_CHECKS).await;
+                let between = if self.ask_carrier(&lane).await { BETWEEN_CHECKS } else { AFTER_A_FAILURE };
+                sleep(LEAST_PAUSE).await;
+                let _ = timeout(between.saturating_sub(LEAST_PAUSE), lane.in_doubt.notified()).await;
             };
             if self.tasks.unless_stopping(asked).await.is_none() {
                 return;
@@ -131,18 +154,26 @@ impl Shell {
         }
     }
 
-    async fn check_carrier(&self, lane: &Lane) {
+    /// Whether it knows us.
+    async fn ask_carrier(&self, lane: &Lane) -> bool {
         let name = &lane.carrier.name;
         let said = match timeout(CARRIER_LIMIT, lane.carrier.provider.check()).await {
             Ok(said) => said,
-            Err(_) => Err(format!("no answer within {CARRIER_LIMIT:?}")),
+            Err(_) => Err(CheckFault::away(format!("no answer within {CARRIER_LIMIT:?}"))),
         };
         gauge!("ringproof_carrier_up", "carrier" => name.clone()).set(u8::from(said.is_ok()));
-        let before = self.carrier_checks.write(name, said.clone());
-        match (before, said) {
-            (Some(Ok(_)) | None, Err(fault)) => warn!(provider.name = %name, fault, "carrier cannot be used"),
-            (Some(Err(_)), Ok(_)) => info!(provider.name = %name, "carrier can be used again"),
-            (Some(Ok(_)) | None, Ok(_)) | (Some(Err(_)), Err(_)) => {}
+        let before = lane.probed(said.clone(), self.clock.now());
+        let is_ok = said.is_ok();
+        let kind_before = before.map(|said| said.err().map(|fault| fault.kind));
+        match (kind_before, said) {
+            (Some(Some(_)), Ok(_)) => info!(provider.name = %name, "carrier can be used again"),
+            (Some(None) | None, Ok(_)) => {}
+            (Some(Some(before)), Err(fault)) if before == fault.kind => {}
+            (_, Err(fault)) => match fault.kind {
+                CheckKind::Refused => error!(provider.name = %name, %fault, "carrier does not know us"),
+                CheckKind::Away => warn!(provider.name = %name, %fault, "carrier cannot be reached"),
+            },
         }
+        is_ok
     }
 }

@@ -15,6 +15,7 @@ mod document;
 mod entropy;
 mod health;
 mod keys;
+mod lane;
 mod log;
 mod outbox;
 mod refusal;
@@ -40,7 +41,8 @@ pub use document::{
     entry_word, events, first_document, record_document, status_event,
 };
 pub use entropy::SystemEntropy;
-pub use health::{Readiness, ReadinessCheck};
+pub use health::{CarrierReadiness, Readiness, ReadinessCheck};
+pub use lane::CarrierState;
 pub use log::CallerId;
 pub use refusal::Refusal;
 pub use request::{AlternateRequest, CallsQuery, CreateRequest, VerificationsQuery};
@@ -131,7 +133,7 @@ impl std::fmt::Debug for Gateway {
 struct Shell {
     public_url: String,
     store: Arc<dyn Store>,
-    lanes: BTreeMap<String, Arc<dispatch::Lane>>,
+    lanes: BTreeMap<String, Arc<lane::Lane>>,
     carrier_order: Vec<String>,
     flows: Flows,
     /// Stands in for a flow that was removed: nothing of it is played.
@@ -146,7 +148,7 @@ struct Shell {
     errands: outbox::Errands,
     sweep: sweep::Sweep,
     watchers: Arc<watch::Watchers>,
-    carrier_checks: health::CarrierChecks,
+    passing_on: Arc<tokio::sync::Semaphore>,
     cache: Cache<VerificationId, Arc<Verification>>,
     tasks: tasks::Tasks,
 }
@@ -185,7 +187,7 @@ impl Gateway {
             .into_iter()
             .map(|carrier| {
                 let name = carrier.name.clone();
-                let (lane, calls) = dispatch::Lane::new(carrier);
+                let (lane, calls) = lane::Lane::new(carrier);
                 ((name, Arc::clone(&lane)), (lane, calls))
             })
             .unzip();
@@ -207,7 +209,7 @@ impl Gateway {
             errands,
             sweep: sweep::Sweep::default(),
             watchers: Arc::default(),
-            carrier_checks: health::CarrierChecks::default(),
+            passing_on: dispatch::passing_on(),
             cache: Cache::new(MOST_REMEMBERED),
             tasks: tasks::Tasks::default(),
         });
@@ -218,17 +220,17 @@ impl Gateway {
 
     fn set_to_work(
         &self,
-        queues: Vec<(Arc<dispatch::Lane>, tokio::sync::mpsc::Receiver<crate::id::CallId>)>,
+        queues: Vec<(Arc<lane::Lane>, tokio::sync::mpsc::Receiver<crate::id::CallId>)>,
         effects: outbox::ErrandQueues,
     ) {
         let tasks = &self.shell.tasks;
         for (lane, calls) in queues {
+            tasks.spawn(Arc::clone(&self.shell).check_carrier(Arc::clone(&lane)));
             tasks.spawn(Arc::clone(&self.shell).work_lane(lane, calls));
         }
         tasks.spawn(Arc::clone(&self.shell).work_errands(effects.hang_ups));
         tasks.spawn(Arc::clone(&self.shell).work_errands(effects.reports));
         tasks.spawn(Arc::clone(&self.shell).hand_on_changes());
-        tasks.spawn(Arc::clone(&self.shell).check_carriers());
         tasks.spawn(Arc::clone(&self.shell).sweep());
     }
 

@@ -45,13 +45,17 @@ pub(super) async fn alive_alias() -> &'static str {
 
 /// Whether work can be taken.
 ///
-/// Store and carriers are usable, the clocks agree, and the process is not about to stop.
+/// Store and carriers are usable, the clocks agree, and the process is not about to stop. Carriers that cannot be used do
+/// not count while a verification is awaited, because the webhooks of its call are taken here.
 #[utoipa::path(get, path = "/readyz", operation_id = "read_readiness", tag = "operations", security(()),
     responses((status = 200, body = Readiness, description = "It can."), (status = 503, body = Readiness, description = "It cannot.")))]
 pub(super) async fn ready(State(app): State<App>) -> Response {
     if app.stop.is_cancelled() {
         let check = ReadinessCheck { name: "draining", ok: false, detail: String::from("this instance is stopping") };
-        return json(StatusCode::SERVICE_UNAVAILABLE, &Readiness { ready: false, checks: vec![check] });
+        return json(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &Readiness { ready: false, checks: vec![check], carriers: Vec::new() },
+        );
     }
     let mut recent = app.readiness.0.lock().await;
     let readiness = match recent.take() {

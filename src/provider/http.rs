@@ -10,7 +10,8 @@ use http::{Request, Response, StatusCode};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    Accepted, Capabilities, HangUpError, Inbound, LiveCall, Order, Pending, Provider, Refused, Reply, refused,
+    Accepted, Capabilities, CheckFault, HangUpError, Inbound, LiveCall, Order, Pending, Provider, Refused, Reply,
+    refused,
 };
 use crate::{
     callflow::Script,
@@ -47,7 +48,7 @@ pub trait Dialect: Send + Sync {
     ///
     /// # Errors
     /// What is wrong, and what to do about it.
-    fn probed(&self, answer: &Response<Bytes>) -> Result<String, String>;
+    fn probed(&self, answer: &Response<Bytes>) -> Result<String, CheckFault>;
 
     /// As [`Provider::accept`].
     ///
@@ -203,11 +204,13 @@ impl<D: Dialect> HttpProvider<D> {
         Err(HangUpError::Later(last))
     }
 
-    async fn check_now(&self) -> Result<String, String> {
+    async fn check_now(&self) -> Result<String, CheckFault> {
         match timeout_at(Instant::now() + PROBE_TIME, self.client.send(self.dialect.probe())).await {
             Ok(Ok(answer)) => self.dialect.probed(&answer),
-            Ok(Err(no_answer)) => Err(format!("no answer ({}); look at `base_url` and the network", no_answer.word())),
-            Err(_) => Err(String::from("no answer in time; look at `base_url` and the network")),
+            Ok(Err(no_answer)) => {
+                Err(CheckFault::away(format!("no answer ({}); look at `base_url` and the network", no_answer.word())))
+            }
+            Err(_) => Err(CheckFault::away("no answer in time; look at `base_url` and the network")),
         }
     }
 }
@@ -241,7 +244,7 @@ impl<D: Dialect> Provider for HttpProvider<D> {
         self.dialect.apologize(language)
     }
 
-    fn check(&self) -> Pending<'_, Result<String, String>> {
+    fn check(&self) -> Pending<'_, Result<String, CheckFault>> {
         Box::pin(self.check_now())
     }
 }

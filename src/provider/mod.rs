@@ -44,8 +44,41 @@ pub trait Provider: Send + Sync {
     /// What is played when we cannot go on: an apology in this language, then hang up. Well-formed whatever happened.
     fn apologize(&self, language: &str) -> Reply;
 
-    /// Looks whether the carrier can be reached and knows us, without calling anybody.
-    fn check(&self) -> Pending<'_, Result<String, String>>;
+    /// Looks whether the carrier can be reached and knows us, without calling anybody. In words, how it is.
+    fn check(&self) -> Pending<'_, Result<String, CheckFault>>;
+}
+
+/// Why a carrier cannot be used, found without calling anybody.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct CheckFault {
+    /// What kind of fault it is.
+    pub kind: CheckKind,
+    /// What is wrong, and what to do about it, for people who look after us.
+    pub why: String,
+}
+
+/// What kind of fault keeps a carrier from being used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CheckKind {
+    /// It cannot be reached or does not work; this may pass by itself.
+    Away,
+    /// It refuses our credentials or our account: somebody has to act.
+    Refused,
+}
+
+impl CheckFault {
+    /// It cannot be reached or does not work.
+    #[must_use]
+    pub fn away(why: impl Into<String>) -> Self {
+        Self { kind: CheckKind::Away, why: why.into() }
+    }
+
+    /// It refuses our credentials or our account.
+    #[must_use]
+    pub fn refused(why: impl Into<String>) -> Self {
+        Self { kind: CheckKind::Refused, why: why.into() }
+    }
 }
 
 /// What a carrier can do: flows and requests that need more are refused before anything is dialled.

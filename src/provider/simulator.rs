@@ -24,8 +24,8 @@ use serde::Deserialize;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Accepted, Capabilities, HangUpError, Inbound, LiveCall, Order, Pending, Provider, Refused, Reply, Switchboard,
-    refused,
+    Accepted, Capabilities, CheckFault, HangUpError, Inbound, LiveCall, Order, Pending, Provider, Refused, Reply,
+    Switchboard, refused,
 };
 use crate::{
     callflow::{Line, Script, Then},
@@ -293,12 +293,12 @@ impl Provider for Simulator {
         Reply { status: 200, content_type: "text/plain; charset=utf-8", body: String::from("hang up\n") }
     }
 
-    fn check(&self) -> Pending<'_, Result<String, String>> {
+    fn check(&self) -> Pending<'_, Result<String, CheckFault>> {
         Box::pin(async {
             if self.inner.switchboard.get().is_some_and(|switchboard| switchboard.strong_count() > 0) {
                 Ok(String::from("simulated telephones in this process; nobody is called"))
             } else {
-                Err(String::from("the simulator is not connected to a gateway"))
+                Err(CheckFault::away("the simulator is not connected to a gateway"))
             }
         })
     }

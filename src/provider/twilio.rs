@@ -19,7 +19,7 @@ use url::form_urlencoded;
 
 use self::{signature::Keys, twiml::Style, voices::Voices};
 use super::{
-    Accepted, Capabilities, Inbound, Order, Refused, Reply,
+    Accepted, Capabilities, CheckFault, Inbound, Order, Refused, Reply,
     http::{Created, Dialect, Ended, Ending, by_status},
     refused,
 };
@@ -220,19 +220,21 @@ impl Dialect for Twilio {
         self.request(Method::GET, &format!("{}.json", self.account_url), Bytes::new(), None).unwrap_or_default()
     }
 
-    fn probed(&self, answer: &Response<Bytes>) -> Result<String, String> {
+    fn probed(&self, answer: &Response<Bytes>) -> Result<String, CheckFault> {
         let body: Option<Value> = serde_json::from_slice(answer.body()).ok();
         let status = body.as_ref().and_then(|body| body.get("status")).and_then(Value::as_str).unwrap_or_default();
         match answer.status() {
-            StatusCode::OK if matches!(status, "suspended" | "closed") => Err(format!("the account is {status}")),
+            StatusCode::OK if matches!(status, "suspended" | "closed") => {
+                Err(CheckFault::refused(format!("the account is {status}")))
+            }
             StatusCode::OK => Ok(String::from("the account is known")),
-            StatusCode::UNAUTHORIZED => {
-                Err(String::from("the credentials are refused; look at `account_sid` and the auth token or API key"))
-            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(CheckFault::refused(
+                "the credentials are refused; look at `account_sid` and the auth token or API key",
+            )),
             StatusCode::NOT_FOUND => {
-                Err(String::from("the account is not known; look at `account_sid` and `base_url`"))
+                Err(CheckFault::refused("the account is not known; look at `account_sid` and `base_url`"))
             }
-            other => Err(format!("it answers {}", other.as_u16())),
+            other => Err(CheckFault::away(format!("it answers {}", other.as_u16()))),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod calls;
 mod carrier;
+mod carriers;
 mod creates;
 mod faults;
 mod faulty;

@@ -8,7 +8,11 @@ mod webhooks;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::{provider::Endpoint, secret::Secret, verification::Signal};
+use crate::{
+    provider::{CheckKind, Endpoint},
+    secret::Secret,
+    verification::Signal,
+};
 
 /// The account of all tests.
 const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
@@ -116,10 +120,17 @@ fn answers_to_ending_a_call() {
 fn answers_to_looking_whether_we_are_known() {
     let probed = |status, body: &str| dialect("").probed(&answer(status, body));
     assert!(probed(200, r#"{"status":"active"}"#).is_ok());
-    assert_eq!(probed(200, r#"{"status":"suspended"}"#), Err("the account is suspended".into()));
-    assert!(probed(401, "").unwrap_err().contains("auth token"));
-    assert!(probed(404, "").unwrap_err().contains("base_url"));
-    assert!(probed(502, "").unwrap_err().contains("502"));
+    assert_eq!(probed(200, r#"{"status":"suspended"}"#), Err(CheckFault::refused("the account is suspended")));
+    let fault = |status| probed(status, "").map_err(|fault| (fault.kind, fault.why)).unwrap_err();
+    for (status, kind, word) in [
+        (401, CheckKind::Refused, "auth token"),
+        (403, CheckKind::Refused, "auth token"),
+        (404, CheckKind::Refused, "base_url"),
+        (429, CheckKind::Away, "429"),
+        (502, CheckKind::Away, "502"),
+    ] {
+        assert!(fault(status).0 == kind && fault(status).1.contains(word), "{status}: {:?}", fault(status));
+    }
     let probe = dialect("api_key_sid = \"SK1\"\napi_key_secret = \"s\"").probe();
     assert_eq!(probe.uri().path(), format!("/2010-04-01/Accounts/{ACCOUNT}.json"));
     assert_eq!(probe.headers()["authorization"], "Basic U0sxOnM=");

@@ -18,7 +18,8 @@ use ringproof::{
     http::{ApiKey, Config, Edge, Scope, Setup, edge},
     outcome::Fault,
     provider::{
-        Accepted, Capabilities, Endpoint, HangUpError, Inbound, LiveCall, Order, Pending, Provider, Refused, Reply,
+        Accepted, Capabilities, CheckFault, Endpoint, HangUpError, Inbound, LiveCall, Order, Pending, Provider,
+        Refused, Reply,
     },
     store::embedded::Embedded,
     time::{Clock, Timestamp},
@@ -116,7 +117,7 @@ impl Provider for FakeCarrier {
         Reply { status: 200, content_type: "text/xml", body: String::from("<sorry/>") }
     }
 
-    fn check(&self) -> Pending<'_, Result<String, String>> {
+    fn check(&self) -> Pending<'_, Result<String, CheckFault>> {
         Box::pin(async { Ok(String::from("scripted")) })
     }
 }

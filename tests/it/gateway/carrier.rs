@@ -3,7 +3,10 @@
 use std::{
     collections::VecDeque,
     fmt::Write as _,
-    sync::{Mutex, atomic::AtomicBool, atomic::Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use ringproof::{
@@ -11,7 +14,8 @@ use ringproof::{
     id::CallId,
     outcome::Fault,
     provider::{
-        Accepted, Capabilities, Endpoint, HangUpError, Inbound, LiveCall, Order, Pending, Provider, Refused, Reply,
+        Accepted, Capabilities, CheckFault, Endpoint, HangUpError, Inbound, LiveCall, Order, Pending, Provider,
+        Refused, Reply,
     },
     verification::{AnsweredBy, Cause, End, PlaceResult, Signal},
 };
@@ -26,6 +30,10 @@ pub(super) struct FakeCarrier {
     pub(super) holds_answers: AtomicBool,
     pub(super) let_go: Notify,
     pub(super) extensions: bool,
+    /// What is answered to the question whether it knows us; that it does, where nothing is said.
+    pub(super) fault: Mutex<Option<CheckFault>>,
+    /// How often that was asked.
+    pub(super) probes: AtomicUsize,
 }
 
 impl Default for FakeCarrier {
@@ -37,6 +45,8 @@ impl Default for FakeCarrier {
             holds_answers: AtomicBool::new(false),
             let_go: Notify::new(),
             extensions: true,
+            fault: Mutex::default(),
+            probes: AtomicUsize::new(0),
         }
     }
 }
@@ -118,8 +128,10 @@ impl Provider for FakeCarrier {
         Reply { status: 200, content_type: "text/plain", body: format!("[{language}] sorry .") }
     }
 
-    fn check(&self) -> Pending<'_, Result<String, String>> {
-        Box::pin(async { Ok(String::from("scripted")) })
+    fn check(&self) -> Pending<'_, Result<String, CheckFault>> {
+        self.probes.fetch_add(1, Ordering::SeqCst);
+        let fault = self.fault.lock().unwrap().clone();
+        Box::pin(async { fault.map_or_else(|| Ok(String::from("scripted")), Err) })
     }
 }
 

@@ -84,14 +84,7 @@ pub(super) fn parts(clock: &Arc<ManualClock>, store: &Arc<dyn Store>, carrier: &
     Parts {
         public_url: String::from("https://verify.example.com"),
         store: Arc::clone(store),
-        carriers: vec![Carrier {
-            name: String::from("main"),
-            provider: Arc::clone(carrier) as Arc<dyn ringproof::provider::Provider>,
-            from: vec!["+12125550100".parse().unwrap(), "+815012345678".parse().unwrap()],
-            countries: Countries::All,
-            placing_at_once: 8,
-            calls_per_second: None,
-        }],
+        carriers: vec![configured("main", carrier)],
         flows: Flows::from_sources(&[]).unwrap(),
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         entropy: Arc::new(SystemEntropy),
@@ -102,6 +95,18 @@ pub(super) fn parts(clock: &Arc<ManualClock>, store: &Arc<dyn Store>, carrier: &
         verification: VerificationConfig { brand: String::from("Contoso"), ..VerificationConfig::default() },
         callbacks: callbacks(),
         retention: Duration::from_secs(30 * 24 * 3600),
+    }
+}
+
+/// A carrier as it is configured.
+pub(super) fn configured(name: &str, carrier: &Arc<FakeCarrier>) -> Carrier {
+    Carrier {
+        name: name.to_owned(),
+        provider: Arc::clone(carrier) as Arc<dyn ringproof::provider::Provider>,
+        from: vec!["+12125550100".parse().unwrap(), "+815012345678".parse().unwrap()],
+        countries: Countries::All,
+        placing_at_once: 8,
+        calls_per_second: None,
     }
 }
 

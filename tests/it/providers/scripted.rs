@@ -343,10 +343,10 @@ async fn looking_whether_we_are_known() {
     assert_eq!(scene.provider.check().await, Ok("the account is known".to_owned()));
     let settings = Settings { auth_token: "another".into(), ..Settings::default() };
     let stranger = Scene::with(settings, "", Accept::OneKey).await;
-    assert!(stranger.provider.check().await.unwrap_err().contains("credentials"));
+    assert!(stranger.provider.check().await.unwrap_err().why.contains("credentials"));
     let (listener, url) = Gateway::bind().await;
     drop(listener);
-    assert!(twilio(&url, "").check().await.unwrap_err().contains("base_url"));
+    assert!(twilio(&url, "").check().await.unwrap_err().why.contains("base_url"));
 }
 
 #[tokio::test]
