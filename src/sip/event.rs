@@ -51,6 +51,8 @@ pub struct Reason {
     pub cause: Option<u16>,
     /// The text; what the peer wrote, at most 128 bytes.
     pub text: Option<String>,
+    /// Whether `location=U` says that it came from the callee's own side (RFC 8606).
+    pub by_user: bool,
 }
 
 /// Why an INVITE was given up by ourselves.

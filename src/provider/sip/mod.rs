@@ -1,3 +1,4 @@
 //! Owns the `sip` carrier: a SIP trunk, with ringproof as the telephone.
 
 pub mod media;
+mod outcome;

@@ -110,7 +110,8 @@ pub fn reasons(text: &str) -> impl Iterator<Item = Reason> + '_ {
         let params = Params::read(params)?;
         let cause = params.value("cause").and_then(|cause| number(&cause, 65_535)).and_then(|n| u16::try_from(n).ok());
         let text = params.value("text").map(|text| shorten(&text, MAX_PHRASE).to_owned());
-        is_token(protocol).then(|| Reason { protocol: shorten(protocol, MAX_PHRASE).to_owned(), cause, text })
+        let by_user = params.value("location").is_some_and(|at| at.eq_ignore_ascii_case("U"));
+        is_token(protocol).then(|| Reason { protocol: shorten(protocol, MAX_PHRASE).to_owned(), cause, text, by_user })
     })
 }
 
