@@ -66,7 +66,7 @@ fn cases() -> Vec<Case> {
         case("does not answer", Callee::line(Line::RingsOut), "failed no_answer"),
         case("does not exist", Callee::line(Line::Fails(404)), "failed invalid_number").silent_line(),
         case("a mailbox", Callee::voicemail(), "failed voicemail"),
-        case("a mailbox with tones", Callee::voicemail_with_tones(3), "failed no_input"),
+        case("a mailbox with tones", Callee::voicemail_with_tones(3), "failed voicemail"),
         case("a screening service, then a person", Callee::screened_then("#"), "verified"),
         case("an extension", Callee::behind_switchboard("123"), "verified").with(json!({ "extension": ",,123" })),
         case("keys the code", Callee::presses(["428571#"]), "verified").with(matched()),
