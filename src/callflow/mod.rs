@@ -18,7 +18,7 @@ mod xml;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use minicbor::{Decode, Encode};
 
@@ -31,8 +31,9 @@ pub use apology::{apology, apology_language};
 pub use diagnostic::{Diagnostic, Rule};
 pub use flows::{Flows, OVERRIDES};
 pub use model::CallFlow;
-pub use needs::Ability;
+pub use needs::{Ability, Fixed, Named, Place, Spoken};
 pub use read::{MAX_ITEMS, MAX_ROUNDS, MAX_STEPS};
+pub use text::Slot;
 pub use wording::{MAX_LANGUAGES, MAX_PROMPTS};
 
 /// Largest file of a call flow, in bytes.
@@ -193,6 +194,8 @@ pub enum Line {
         text: String,
         /// How long that takes, by the documented estimate.
         takes: Duration,
+        /// How the text is put together, for those who play recordings of its parts.
+        wording: Wording,
     },
     /// A recording, by the name the flow gives it.
     Play {
@@ -223,6 +226,42 @@ impl Line {
             Self::Pause(pause) => *pause,
         }
     }
+}
+
+/// How what a prompt says is put together: of fixed texts and of values in the place of placeholders.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wording {
+    /// Id of the flow; empty where the text is of no flow.
+    pub flow: Arc<str>,
+    /// The purpose that this variant of the prompt is for; `None`: for all.
+    pub purpose: Option<Purpose>,
+    /// Said only where the client gave a text about its purpose: the call makes sense without it.
+    pub with_text: bool,
+    /// Its parts in order; together they are the text. None for a text that is one fixed part.
+    pub parts: Vec<Part>,
+}
+
+impl Wording {
+    /// The parts of `text`, which is the text that this was made with, with the placeholder each stands for, if any.
+    pub fn parts_of<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (Option<Slot>, &'a str)> {
+        let whole = self.parts.is_empty().then_some((None, text));
+        let mut rest = text;
+        let parts = self.parts.iter().map(move |part| {
+            let (this, after) = rest.split_at_checked(part.bytes).unwrap_or((rest, ""));
+            rest = after;
+            (part.slot, this)
+        });
+        whole.into_iter().chain(parts)
+    }
+}
+
+/// One part of what a prompt says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// The placeholder in whose place it stands; `None`: it is a fixed text.
+    pub slot: Option<Slot>,
+    /// How many bytes of the text it is.
+    pub bytes: usize,
 }
 
 /// A code that a script speaks. Compared like any value, shown never.

@@ -1,7 +1,7 @@
 //! Owns what a call flow is once it was read: steps, their items, prompts. Private to this module's own files; the
 //! outside sees positions and scripts.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{Verdict, diagnostic::At, text::Template};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 /// One call flow, all languages. Exists only when it passed every check.
 #[derive(Debug, Clone)]
 pub struct CallFlow {
-    pub(super) id: String,
+    pub(super) id: Arc<str>,
     pub(super) mode: Mode,
     pub(super) version: u64,
     /// Languages of the texts (BCP 47), in the order of the file.

@@ -1,13 +1,13 @@
 //! Owns playing a call flow: what is heard at a position, and where a key leads. Total: a position that means nothing
 //! hangs up. Never decides whether a code is right.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    Accept, Gather, Heard, Line, Listening, Move, Position, Saying, Script, SpokenCode, Then, Verdict,
+    Accept, Gather, Heard, Line, Listening, Move, Position, Saying, Script, SpokenCode, Then, Verdict, Wording,
     estimate::{digits_time, speaking_time},
     language,
-    model::{Act, CallFlow, Item, Question, Said, Sound, Trigger, What},
+    model::{Act, CallFlow, Item, Question, Said, Sound, Trigger, Variant, What},
 };
 use crate::{
     dtmf::{Digit, Digits},
@@ -342,8 +342,10 @@ impl Voice<'_> {
         let given = self.saying.purpose_text.is_some_and(|text| !super::text::clean(text).is_empty());
         let Some(variant) = prompt.variant(self.saying.purpose, given) else { return };
         let Some(wording) = variant.texts.get(self.language).and_then(Option::as_ref) else { return };
-        let text = wording.template.fill(self.saying);
+        let (text, parts) = wording.template.fill(self.saying);
         let takes = speaking_time(self.flow.language_at(self.language), &text);
-        lines.push(Line::Say { prompt: prompt.id.clone(), text, takes });
+        let Variant { purpose, with_text, .. } = *variant;
+        let wording = Wording { flow: Arc::clone(&self.flow.id), purpose, with_text, parts };
+        lines.push(Line::Say { prompt: prompt.id.clone(), text, takes, wording });
     }
 }

@@ -152,7 +152,7 @@ fn flow<'a, 'i>(
     };
     let steps = steps.into_iter().enumerate().map(|(index, node)| step(reader, node, index, &names)).collect();
     let at = reader.at(root);
-    Some(CallFlow { id: id?, mode: mode?, version, languages, steps, prompts, at })
+    Some(CallFlow { id: Arc::from(id?), mode: mode?, version, languages, steps, prompts, at })
 }
 
 fn step<'a, 'i>(reader: &mut Reader<'a, 'i>, node: Node<'a, 'i>, index: usize, names: &Names<'_>) -> Step {

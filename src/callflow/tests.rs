@@ -4,10 +4,10 @@
 
 use super::*;
 
-fn flow(id: &str) -> std::sync::Arc<CallFlow> {
+fn flow(id: &str) -> Arc<CallFlow> {
     let flows = Flows::from_sources(&[])
         .unwrap_or_else(|faults| panic!("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")));
-    std::sync::Arc::clone(flows.get(id).unwrap())
+    Arc::clone(flows.get(id).unwrap())
 }
 
 fn key(key: char) -> Heard {

@@ -1,7 +1,7 @@
 //! Owns the text of prompts: placeholders, and cleaning what is put in their place. Everything here is plain text;
 //! mark-up is made by carriers, which escape it.
 
-use super::{Saying, estimate::speaking_time};
+use super::{Part, Saying, estimate::speaking_time, needs::Fixed};
 use std::time::Duration;
 
 /// Longest text put in the place of a placeholder, in characters.
@@ -19,9 +19,12 @@ enum Piece {
 
 /// A placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Slot {
+pub enum Slot {
+    /// `{brand}`: who calls.
     Brand,
+    /// `{purpose}`: the client's own text about it.
     Purpose,
+    /// `{last_digits}` of the number called, spoken one by one.
     LastDigits,
 }
 
@@ -68,9 +71,9 @@ impl Template {
         self.0.contains(&Piece::Slot(slot))
     }
 
-    /// The text with its placeholders filled.
-    pub(super) fn fill(&self, saying: &Saying<'_>) -> String {
-        self.filled(|slot| match slot {
+    /// The text with its placeholders filled, and its parts.
+    pub(super) fn fill(&self, saying: &Saying<'_>) -> (String, Vec<Part>) {
+        let value = |slot| match slot {
             Slot::Brand => clean(saying.brand),
             Slot::Purpose => clean(saying.purpose_text.unwrap_or_default()),
             // Apart, so that a voice says them one by one instead of as a number.
@@ -78,6 +81,33 @@ impl Template {
                 let digits: Vec<String> = clean(saying.last_digits).chars().map(String::from).collect();
                 digits.join(" ")
             }
+        };
+        if let [Piece::Text(text)] = self.0.as_slice() {
+            return (text.clone(), Vec::new());
+        }
+        let (mut text, mut parts) = (String::new(), Vec::with_capacity(self.0.len()));
+        for piece in &self.0 {
+            let before = text.len();
+            let slot = match piece {
+                Piece::Text(fixed) => {
+                    text.push_str(fixed);
+                    None
+                }
+                Piece::Slot(slot) => {
+                    text.push_str(&value(*slot));
+                    Some(*slot)
+                }
+            };
+            parts.push(Part { slot, bytes: text.len() - before });
+        }
+        (text, parts)
+    }
+
+    /// Its parts, in order.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Fixed<'_>> {
+        self.0.iter().map(|piece| match piece {
+            Piece::Text(text) => Fixed::Text(text),
+            Piece::Slot(slot) => Fixed::Slot(*slot),
         })
     }
 
@@ -120,7 +150,7 @@ const fn is_format(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Purpose;
+    use crate::{callflow::Wording, outcome::Purpose};
 
     const SAYING: Saying<'_> = Saying {
         locale: "en",
@@ -134,7 +164,20 @@ mod tests {
     #[test]
     fn placeholders() {
         let template = Template::parse("{brand}: {last_digits}, {purpose}!").unwrap();
-        assert_eq!(template.fill(&SAYING), "A & B <x> y: 5 6 7 8, !");
+        let (text, parts) = template.fill(&SAYING);
+        assert_eq!(text, "A & B <x> y: 5 6 7 8, !");
+        let wording = Wording { parts, ..Wording::default() };
+        let parts: Vec<_> = wording.parts_of(&text).collect();
+        let wanted = [
+            (None, ""),
+            (Some(Slot::Brand), "A & B <x> y"),
+            (None, ": "),
+            (Some(Slot::LastDigits), "5 6 7 8"),
+            (None, ", "),
+            (Some(Slot::Purpose), ""),
+            (None, "!"),
+        ];
+        assert_eq!(parts, wanted);
         assert!(template.uses(Slot::Purpose));
         assert_eq!(Template::parse("{brnd}"), Err(NotATemplate::UnknownPlaceholder("brnd".to_owned())));
         for bad in ["{", "}", "a } b", "{brand", "x{{brand}}"] {
@@ -146,7 +189,7 @@ mod tests {
     fn a_filled_placeholder_is_not_read_again() {
         let template = Template::parse("{brand}").unwrap();
         let saying = Saying { brand: "{last_digits}", ..SAYING };
-        assert_eq!(template.fill(&saying), "{last_digits}");
+        assert_eq!(template.fill(&saying).0, "{last_digits}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{future::Future, sync::atomic::AtomicU32};
 
 use super::*;
 use crate::{
-    callflow::{Accept, Gather},
+    callflow::{Accept, Gather, Wording},
     dtmf::Digit,
     id::{CallToken, Partition},
     provider::Line as Served,
@@ -41,7 +41,12 @@ impl Board {
 }
 
 fn say(text: &str) -> Line {
-    Line::Say { prompt: text.to_owned(), text: text.to_owned(), takes: Duration::from_secs(4) }
+    Line::Say {
+        prompt: text.to_owned(),
+        text: text.to_owned(),
+        takes: Duration::from_secs(4),
+        wording: Wording::default(),
+    }
 }
 
 impl Switchboard for Board {

@@ -206,7 +206,7 @@ fn no_text_is_left_in_another_language() {
                     let script = flow.script(&at, &Saying { brand: "", ..saying(language, &code) });
                     assert_eq!(script.language, language);
                     for line in lines(&script) {
-                        let Line::Say { prompt, text, takes } = line else { continue };
+                        let Line::Say { prompt, text, takes, .. } = line else { continue };
                         let letters = text.chars().filter(|c| c.is_alphabetic() && !is_mark(*c)).count();
                         let mine = text.chars().filter(|c| own(*c)).count();
                         assert!(mine * 10 >= letters * 3, "{} {language} {prompt}: {text}", flow.id());

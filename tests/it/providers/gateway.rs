@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use ringproof::{
-    callflow::{Accept, Gather, Line, Script, Then},
+    callflow::{Accept, Gather, Line, Script, Then, Wording},
     provider::{Accepted, Endpoint, Inbound, Provider},
     verification::Signal,
 };
@@ -154,7 +154,12 @@ impl Core {
     }
 
     fn script(&self, turn: Option<u32>) -> Script {
-        let say = |text: &str| Line::Say { prompt: "p".into(), text: text.into(), takes: Duration::from_secs(2) };
+        let say = |text: &str| Line::Say {
+            prompt: "p".into(),
+            text: text.into(),
+            takes: Duration::from_secs(2),
+            wording: Wording::default(),
+        };
         let then = match turn {
             None => return Script { language: "en".into(), before: vec![say("Goodbye.")], then: Then::HangUp },
             Some(turn) => {

@@ -4,12 +4,12 @@ use roxmltree::{Document, Node};
 
 use super::*;
 use crate::{
-    callflow::{Accept, Flows, Gather, Line, SpokenCode, Then},
+    callflow::{Accept, Flows, Gather, Line, SpokenCode, Then, Wording},
     dtmf::Digit,
 };
 
 pub(super) fn say(text: &str) -> Line {
-    Line::Say { prompt: "p".into(), text: text.into(), takes: Duration::from_secs(2) }
+    Line::Say { prompt: "p".into(), text: text.into(), takes: Duration::from_secs(2), wording: Wording::default() }
 }
 
 pub(super) fn script(language: &str, before: Vec<Line>, then: Then) -> Script {

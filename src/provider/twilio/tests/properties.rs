@@ -6,7 +6,7 @@ use roxmltree::Document;
 
 use super::{documents::script, *};
 use crate::{
-    callflow::{Accept, Gather, Line, SpokenCode, Then},
+    callflow::{Accept, Gather, Line, SpokenCode, Then, Wording},
     dtmf::Digit,
 };
 
@@ -43,7 +43,12 @@ fn nasty() -> impl Strategy<Value = String> {
 fn line() -> impl Strategy<Value = Line> {
     let ms = || (0_u64..20_000).prop_map(Duration::from_millis);
     prop_oneof![
-        (nasty(), ms()).prop_map(|(text, takes)| Line::Say { prompt: "p".into(), text, takes }),
+        (nasty(), ms()).prop_map(|(text, takes)| Line::Say {
+            prompt: "p".into(),
+            text,
+            takes,
+            wording: Wording::default()
+        }),
         (nasty(), ms()).prop_map(|(recording, takes)| Line::Play { recording, takes }),
         ("[0-9]{0,32}", ms()).prop_map(|(digits, pause)| Line::SpokenDigits {
             digits: SpokenCode(digits.parse().unwrap()),
@@ -70,7 +75,9 @@ fn tamed(wild: &Script) -> Script {
         lines
             .iter()
             .map(|line| match line {
-                Line::Say { takes, .. } => Line::Say { prompt: "p".into(), text: "x".into(), takes: *takes },
+                Line::Say { takes, .. } => {
+                    Line::Say { prompt: "p".into(), text: "x".into(), takes: *takes, wording: Wording::default() }
+                }
                 Line::Play { takes, .. } => Line::Play { recording: "x".into(), takes: *takes },
                 Line::SpokenDigits { .. } | Line::Pause(_) => line.clone(),
             })
@@ -114,7 +121,7 @@ proptest! {
 
     #[test]
     fn documents_stay_below_the_limit(mut wild in any_script(), times in 1_usize..4000) {
-        wild.before.extend(std::iter::repeat_n(Line::Say { prompt: "p".into(), text: "\"".repeat(times), takes: Duration::ZERO }, 40));
+        wild.before.extend(std::iter::repeat_n(Line::Say { prompt: "p".into(), text: "\"".repeat(times), takes: Duration::ZERO, wording: Wording::default() }, 40));
         let digits = SpokenCode("1".repeat(32).parse().unwrap());
         let spoken = Line::SpokenDigits { digits, pause: Duration::from_secs(99), takes: Duration::ZERO };
         wild.before.extend(std::iter::repeat_n(spoken, 40));
@@ -125,7 +132,7 @@ proptest! {
 
     #[test]
     fn what_is_said_is_what_is_heard(text in "[^\\p{C}\\r]{0,200}") {
-        let said = script("en", vec![Line::Say { prompt: "p".into(), text: text.clone(), takes: Duration::ZERO }], Then::HangUp);
+        let said = script("en", vec![Line::Say { prompt: "p".into(), text: text.clone(), takes: Duration::ZERO, wording: Wording::default() }], Then::HangUp);
         let body = dialect("").render(&said, KEYS).body;
         let document = Document::parse(&body).unwrap();
         let heard = document.descendants().find(|node| node.has_tag_name("Say")).unwrap();
