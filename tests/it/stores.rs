@@ -8,6 +8,7 @@ mod model;
 mod redis;
 mod sample;
 mod suite;
+mod tls;
 
 use lab::Lab;
 

@@ -1,7 +1,10 @@
 //! Owns what an error of Redis means: whether it passes by itself, whether the change may have been written all the same,
 //! and what a person does about it. It repeats nothing.
 
+use std::{error::Error, io, sync::Arc};
+
 use redis::{ErrorKind, RedisError, ServerErrorKind};
+use rustls::CertificateError;
 
 use super::super::StoreError;
 
@@ -49,6 +52,9 @@ pub(super) fn judge(error: &RedisError) -> Fault {
     if error.is_connection_refusal() {
         return fault(true, false, Meaning::Lost);
     }
+    if let Some(text) = of_tls(error) {
+        return setup(text);
+    }
     if error.is_io_error() || error.kind() == ErrorKind::ClusterConnectionNotFound {
         return fault(true, true, Meaning::Lost);
     }
@@ -65,6 +71,30 @@ pub(super) fn judge(error: &RedisError) -> Fault {
         "NOPERM" => setup("the Redis user lacks rights: docs/store.md has an example"),
         "NOPROTO" => setup("this Redis is too old: 7.0 is needed"),
         _ => rest(error, fault),
+    }
+}
+
+/// What is wrong with the encrypted connection, where that is what failed: it does not pass by itself.
+fn of_tls(error: &RedisError) -> Option<&'static str> {
+    // The library keeps what it was given in an `Arc`.
+    let given = error.source()?.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
+    let io: &io::Error = given.downcast_ref()?;
+    match io.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => Some(
+            "the certificate of Redis is of another name: store.url must have the name, or the address, that it was made for",
+        ),
+        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            Some("the certificate of Redis has expired")
+        }
+        rustls::Error::InvalidCertificate(_) => Some(
+            "the certificate of Redis is not signed by an authority that we know: name its file in ca_file of [store]",
+        ),
+        rustls::Error::InvalidMessage(_) => {
+            Some("this port of Redis speaks no TLS: write redis://, or name its TLS port")
+        }
+        _ => Some("no encrypted connection to Redis came about: compare its TLS settings"),
     }
 }
 
