@@ -4,6 +4,7 @@
 mod embedded;
 mod lab;
 mod life;
+mod lookup;
 mod model;
 mod redis;
 mod sample;
