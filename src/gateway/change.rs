@@ -85,13 +85,16 @@ impl Shell {
     /// Steps a verification by `input` and commits what that changes.
     ///
     /// The step is made from the value that this process committed last, which saves reading it: a commit onto anything
-    /// but the newest value is a conflict, and that nothing came of a step is believed only of a value just read.
+    /// but the newest value is a conflict. That nothing came of a step is believed of a value just read, and of a
+    /// remembered one where no later value could do more with the input ([`Verification::absorbs`]).
     pub(super) async fn change(
         self: &Arc<Self>,
         id: VerificationId,
         when: When,
         input: &Input,
     ) -> Result<Changed, Trouble> {
+        // Saves conflicts among ourselves; that others may change it as well is the store's business.
+        let _turn = self.turns.take(id).await;
         let mut now = match when {
             When::Local => self.clock.now(),
             When::Store(now) => now,
@@ -106,9 +109,11 @@ impl Shell {
             let mut next = Verification::clone(&value);
             let stepped = next.step(now, self.flow_of(&value), input.clone());
             if !stepped.changed {
-                if is_fresh {
+                if is_fresh || value.absorbs(input, stepped.ignored) {
                     count_ignored(id, input, stepped.ignored);
-                    self.remember(&value);
+                    if is_fresh {
+                        self.remember(&value);
+                    }
                     return Ok(Changed { value, changed: false, ignored: stepped.ignored });
                 }
                 continue;

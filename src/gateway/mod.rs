@@ -26,6 +26,7 @@ mod settings;
 mod sign;
 mod sweep;
 mod tasks;
+mod turns;
 mod watch;
 mod webhook;
 
@@ -150,6 +151,7 @@ struct Shell {
     watchers: Arc<watch::Watchers>,
     passing_on: Arc<tokio::sync::Semaphore>,
     cache: Cache<VerificationId, Arc<Verification>>,
+    turns: turns::Turns,
     tasks: tasks::Tasks,
 }
 
@@ -211,6 +213,7 @@ impl Gateway {
             watchers: Arc::default(),
             passing_on: dispatch::passing_on(),
             cache: Cache::new(MOST_REMEMBERED),
+            turns: turns::Turns::default(),
             tasks: tasks::Tasks::default(),
         });
         let gateway = Self { shell };

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    Effect, Ignored, Input, PlaceResult, Stepped,
+    Effect, Ignored, Input, PlaceResult, Signal, Stepped,
     state::{Call, Cause, End, EntryClass, Event, Leg, Placement, Request, Seed, Verification, What},
 };
 use crate::{
@@ -88,6 +88,31 @@ impl Verification {
             step.out.before = None;
         }
         step.out
+    }
+
+    /// Whether an input of which nothing came now, for this reason, can never come to anything of a later value
+    /// either. So it may be answered from a value that was committed once and need not be the newest: calls are only
+    /// added, a leg only moves up, what a carrier has it keeps, and a name once known stays.
+    ///
+    /// What is answered with a script, or asked by a client, always wants the newest value: never true of those.
+    #[must_use]
+    pub fn absorbs(&self, input: &Input, ignored: Option<Ignored>) -> bool {
+        if ignored != Some(Ignored::Late) {
+            return false;
+        }
+        match input {
+            Input::Placed { call, .. } => self.calls.get(usize::from(*call)).is_some_and(|call| match call.placement {
+                Placement::Accepted | Placement::Refused => true,
+                Placement::Queued | Placement::Taken | Placement::Unknown => false,
+            }),
+            Input::Carrier { signal, .. } => match signal {
+                Signal::Initiated | Signal::Ringing | Signal::Answered | Signal::AnsweredBy(_) | Signal::Ended(_) => {
+                    true
+                }
+                Signal::Flow { .. } | Signal::Keys { .. } => false,
+            },
+            Input::Taken { .. } | Input::Cancel | Input::Redial | Input::Check(_) | Input::Tick => false,
+        }
     }
 
     /// What the callee hears now. A view of the state: the same state always gives the same script.

@@ -455,3 +455,30 @@ fn a_full_history_keeps_its_outcome() {
     assert_eq!(last, [(98, What::Ended(End::Canceled)), (97, What::Decided(Status::Canceled))]);
     assert_eq!(v.events.len(), Verification::MAX_EVENTS);
 }
+
+proptest::proptest! {
+    /// What is absorbed by one value is absorbed by every later one.
+    #[test]
+    fn what_is_absorbed_stays_absorbed(words in proptest::collection::vec(0_usize..17, 1..40), targets in 1_u8..3) {
+        const WORDS: [&str; 17] = [
+            "taken", "accepted", "refused elsewhere", "refused", "unknown", "ringing", "answered", "flow", "machine", "keys 0",
+            "keys #", "busy", "no-answer", "completed", "redial", "tick", "cancel",
+        ];
+        let mut told = Told::new(Mode::Confirm, targets);
+        let mut absorbed: Vec<(usize, Input)> = Vec::new();
+        let at = |step: usize| START.plus(Duration::from_secs(7 * step as u64));
+        for (step, word) in words.iter().map(|word| WORDS[*word]).enumerate() {
+            let input = told.input(word);
+            // Time that runs out is a change of its own.
+            told.v.step(at(step), &told.flow, Input::Tick);
+            let stepped = told.v.step(at(step), &told.flow, input.clone());
+            if !stepped.changed && told.v.absorbs(&input, stepped.ignored) {
+                absorbed.push((step, input));
+            }
+            for (since, input) in &absorbed {
+                let again = told.v.clone().step(at(step), &told.flow, input.clone());
+                proptest::prop_assert!(!again.changed, "{input:?} of step {since}, at {step}:\n{}", told.text);
+            }
+        }
+    }
+}
