@@ -313,17 +313,18 @@ fn tell_outcome(after: &Verification) {
 
 /// Logs and counts a call that is over.
 fn tell_call(v: &Verification, index: u8) {
-    let Some(record) = v.record_of(index) else { return };
-    let end = record.cause.as_ref().map_or("unknown", |cause| end_word(cause.end));
-    let fault = record.cause.as_ref().map_or("unknown", |cause| cause.fault.as_str());
-    let lasted = record.ended_at.since(record.queued_at);
+    let Some(call) = v.calls.get(usize::from(index)) else { return };
+    let (Some(target), Some(route)) = (v.target_of(call), v.route_of(call)) else { return };
+    let end = call.cause.as_ref().map_or("unknown", |cause| end_word(cause.end));
+    let fault = call.cause.as_ref().map_or("unknown", |cause| cause.fault.as_str());
+    let lasted = call.ended_at.unwrap_or(call.queued_at).since(call.queued_at);
     info!(
-        verification.id = %v.id, call.id = %record.id, provider.name = %record.carrier, call.outcome = end,
+        verification.id = %v.id, call.id = %v.call_id(index), provider.name = %route.carrier, call.outcome = end,
         call.fault = fault, duration_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX), "call over"
     );
     counter!(
-        "ringproof_calls_total", "end" => end, "fault" => fault, "carrier" => record.carrier,
-        "country" => record.country.to_string()
+        "ringproof_calls_total", "end" => end, "fault" => fault, "carrier" => route.carrier.clone(),
+        "country" => target.country.to_string()
     )
     .increment(1);
     histogram!("ringproof_call_seconds", "end" => end).record(lasted.as_secs_f64());

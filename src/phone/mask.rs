@@ -8,7 +8,7 @@ const SHOWN: usize = 4;
 /// The calling code, then the national digits grouped as their country writes them, all but the last few as dots. Half
 /// of a very short national number stays hidden.
 pub(super) fn mask(number: &E164) -> String {
-    let international = plan::international(number);
+    let international = plan::grouped(number);
     let (code, national) = match &international {
         Some(text) => text.split_once(' ').unwrap_or_else(|| ("+", text.trim_start_matches('+'))),
         None => ("+", number.0.trim_start_matches('+')),

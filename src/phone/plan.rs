@@ -104,6 +104,30 @@ pub(super) fn international(number: &E164) -> Option<String> {
     format(number, PhoneNumberFormat::International)
 }
 
+/// The international form of a number as it stands, for showing parts of it: not read again as something that a person
+/// typed, which costs several times as much and comes to the same for every number that is valid.
+pub(super) fn grouped(number: &E164) -> Option<String> {
+    Some(PHONE_NUMBER_UTIL.format(&split(number)?, PhoneNumberFormat::International).into_owned())
+}
+
+/// Calling code and national digits. No calling code is the beginning of another one.
+fn split(number: &E164) -> Option<PhoneNumber> {
+    let digits = number.expose().strip_prefix('+')?;
+    (1..=LONGEST_CALLING_CODE).find_map(|length| {
+        let (code, national) = digits.split_at_checked(length)?;
+        let country_code = code.parse().ok()?;
+        PHONE_NUMBER_UTIL.get_region_for_country_code(country_code)?;
+        let zeros = national.bytes().take_while(|digit| *digit == b'0').count().min(national.len().checked_sub(1)?);
+        Some(PhoneNumber {
+            country_code,
+            national_number: national.parse().ok()?,
+            italian_leading_zero: (zeros > 0).then_some(true),
+            number_of_leading_zeros: (zeros > 1).then(|| i32::try_from(zeros)).transpose().ok()?,
+            ..PhoneNumber::default()
+        })
+    })
+}
+
 fn format(number: &E164, format: PhoneNumberFormat) -> Option<String> {
     Some(PHONE_NUMBER_UTIL.format(&parsed(number)?, format).into_owned())
 }
@@ -120,6 +144,9 @@ fn country(region: Region) -> Option<CountryCode> {
     region.as_region_str().parse().ok()
 }
 
+/// Digits of the longest calling codes.
+const LONGEST_CALLING_CODE: usize = 3;
+
 const fn kind(of: PhoneNumberType) -> NumberType {
     match of {
         PhoneNumberType::FixedLine => NumberType::FixedLine,
@@ -134,5 +161,40 @@ const fn kind(of: PhoneNumberType) -> NumberType {
         PhoneNumberType::UAN => NumberType::Uan,
         PhoneNumberType::VoiceMail => NumberType::Voicemail,
         PhoneNumberType::Unknown => NumberType::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_there_is_what_would_be_read() {
+        let kinds = [
+            PhoneNumberType::FixedLine,
+            PhoneNumberType::Mobile,
+            PhoneNumberType::TollFree,
+            PhoneNumberType::PremiumRate,
+            PhoneNumberType::SharedCost,
+            PhoneNumberType::VoIP,
+            PhoneNumberType::PersonalNumber,
+            PhoneNumberType::Pager,
+            PhoneNumberType::UAN,
+        ];
+        let mut compared = 0;
+        for region in PHONE_NUMBER_UTIL.get_supported_regions() {
+            for kind in kinds {
+                let Ok(example) = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, kind) else {
+                    continue;
+                };
+                // Some services have numbers too short for ours.
+                let Ok(number) = PHONE_NUMBER_UTIL.format(&example, PhoneNumberFormat::E164).parse::<E164>() else {
+                    continue;
+                };
+                assert_eq!(grouped(&number), international(&number), "{}", number.expose());
+                compared += 1;
+            }
+        }
+        assert!(compared > 800, "{compared}");
     }
 }
