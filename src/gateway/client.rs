@@ -66,7 +66,7 @@ impl Gateway {
     ) -> Result<Verification, Refusal> {
         let end = Instant::now() + at_most.min(LONGEST_WAIT);
         // The watch comes first: what changes between reading and waiting wakes it.
-        let mut watch = match self.watch(id) {
+        let mut watch = match self.watch(id).await {
             Ok(watch) => watch,
             Err(Refusal::Draining) => return self.read(client, id).await,
             Err(refusal) => return Err(refusal),
@@ -158,13 +158,23 @@ impl Gateway {
         Ok((Arc::unwrap_or_clone(done.value), right))
     }
 
-    /// Wakes at each change of a verification. Whether the caller may see it was decided by an earlier
-    /// [`Gateway::read`].
+    /// Wakes at each change of a verification from when this is answered on. Whether the caller may see it is decided
+    /// by [`Gateway::read`].
     ///
     /// # Errors
-    /// `Overloaded` when too many watch already; `Draining`.
-    pub fn watch(&self, id: VerificationId) -> Result<Watch, Refusal> {
-        self.shell.watchers.watch(id)
+    /// `Overloaded` when too many watch already; `Draining`; `StoreAway`.
+    pub async fn watch(&self, id: VerificationId) -> Result<Watch, Refusal> {
+        let store = &self.shell.store;
+        let followed = store.follow(id);
+        let watch = match self.shell.watchers.watch(id, store) {
+            Ok(watch) => watch,
+            Err(refusal) => {
+                store.leave(id);
+                return Err(refusal);
+            }
+        };
+        followed.await.map_err(|fault| store_away(&fault))?;
+        Ok(watch)
     }
 
     /// A token that reads this one verification and its events for a quarter of an hour.

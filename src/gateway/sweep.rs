@@ -31,7 +31,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const ASK_AT_LEAST_EVERY: Duration = Duration::from_secs(1);
 /// Rest after trouble of the store.
 const REST_AFTER_TROUBLE: Duration = Duration::from_secs(1);
-/// Most deadlines and most outbox entries of one sweep; where there are more, the next one follows at once.
+/// Most deadlines and most outbox entries of one sweep; where more are due, the next one follows at once.
 const MOST_DUE: usize = 256;
 const MOST_TAKEN: usize = 64;
 /// Deadlines that are worked on at the same time.
@@ -100,7 +100,7 @@ impl Shell {
             let due = self.store.due(MOST_DUE).await.inspect_err(|_| self.sweep.expect(come.unwrap_or(now)))?;
             asked.deadlines = now;
             due.next.into_iter().for_each(|at| self.sweep.expect(at));
-            more |= due.ids.len() >= MOST_DUE;
+            more |= !due.ids.is_empty() && due.next.is_some_and(|at| at <= due.now);
             gauge!("ringproof_deadlines_due").set(u32::try_from(due.ids.len()).unwrap_or(u32::MAX));
             stream::iter(due.ids).for_each_concurrent(AT_ONCE, |id| self.tick(id, due.now)).await;
         }

@@ -9,7 +9,10 @@ use std::{
 use tokio::sync::watch;
 
 use super::Refusal;
-use crate::{id::VerificationId, store::Changed};
+use crate::{
+    id::VerificationId,
+    store::{Changed, Store},
+};
 
 /// Most requests and streams that may wait at the same time.
 const MOST_WATCHERS: usize = 20_000;
@@ -19,6 +22,8 @@ pub struct Watch {
     id: VerificationId,
     woken: watch::Receiver<()>,
     of: Arc<Watchers>,
+    /// Where the verification is followed.
+    store: Arc<dyn Store>,
 }
 
 impl std::fmt::Debug for Watch {
@@ -39,6 +44,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.of.leave(self.id);
+        self.store.leave(self.id);
     }
 }
 
@@ -61,7 +67,8 @@ struct Watched {
 }
 
 impl Watchers {
-    pub(super) fn watch(self: &Arc<Self>, id: VerificationId) -> Result<Watch, Refusal> {
+    /// A watch of what is followed in the store, where it follows it no longer when it is dropped.
+    pub(super) fn watch(self: &Arc<Self>, id: VerificationId, store: &Arc<dyn Store>) -> Result<Watch, Refusal> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         if table.closed {
             return Err(Refusal::Draining);
@@ -74,7 +81,7 @@ impl Watchers {
         watched.watchers += 1;
         let woken = watched.wake.subscribe();
         drop(table);
-        Ok(Watch { id, woken, of: Arc::clone(self) })
+        Ok(Watch { id, woken, of: Arc::clone(self), store: Arc::clone(store) })
     }
 
     fn leave(&self, id: VerificationId) {

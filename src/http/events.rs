@@ -66,7 +66,7 @@ pub(super) async fn stream(State(app): State<App>, Named(id): Named, request: Re
     let seen = last_event_id(&parts.headers)?;
     let place = reader.place(&app)?;
     // Before the first look, so that nothing falls between the two.
-    let watch = app.gateway.watch(reader.id)?;
+    let watch = app.gateway.watch(reader.id).await?;
     let value = app.gateway.read(&reader.client, reader.id).await?;
     let mut watcher = Watcher {
         app,

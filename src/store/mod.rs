@@ -97,9 +97,16 @@ pub trait Store: Send + Sync {
     /// One call record.
     fn call(&self, id: CallId) -> Pending<'_, Option<CallRecord>>;
 
-    /// Waits until the next change of any verification by any ringproof, and says of which. Never an error for long: a
-    /// lost connection is made again, and then `Changed::Unknown` tells everybody to look.
+    /// Tells of changes: all that are made here, and those by other ringproofs of verifications that are followed. Never an
+    /// error for long: a lost connection is made again, and then `Changed::Unknown` tells everybody to look.
     fn changes(&self) -> tokio::sync::broadcast::Receiver<Changed>;
+
+    /// Follows a verification until [`Store::leave`] is called as often as this: what another ringproof commits after
+    /// the answer is told by [`Store::changes`]. It is followed from the call on, whether the answer is awaited or not.
+    fn follow(&self, id: VerificationId) -> Pending<'_, ()>;
+
+    /// Follows a verification no longer.
+    fn leave(&self, id: VerificationId);
 
     /// Whether a write would succeed now, and how far the store's clock is from `now`.
     fn check(&self, now: Timestamp) -> Pending<'_, StoreHealth>;

@@ -34,6 +34,6 @@ if ARGV[5] == '' then
 elseif old == 0 or tonumber(ARGV[5]) < old then
   redis.call('ZADD', KEYS[2], ARGV[5], ARGV[4])
 end
-redis.call('PUBLISH', 'rp1:changes', ARGV[4])
+redis.call('PUBLISH', 'rp1:changes:' .. ARGV[4], '')
 follow(now, 8)
 return now

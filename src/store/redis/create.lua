@@ -24,13 +24,13 @@ redis.call('SET', KEYS[3], ARGV[4], 'PX', ARGV[2])
 if ARGV[5] ~= '' then redis.call('ZADD', KEYS[2], ARGV[5], ARGV[3]) end
 for i = 4, KEYS[5] == KEYS[4] and 4 or 5 do
   redis.call('ZADD', KEYS[i], 0, id)
-  redis.call('PEXPIRE', KEYS[i], ARGV[6])
+  keep(KEYS[i], ARGV[6])
   -- Now and then, entries go that are older than anything they can point at.
   if now % 16 == 0 then
     local old = redis.call('ZRANGE', KEYS[i], '-', '(' .. ARGV[7], 'BYLEX', 'LIMIT', 0, 64)
     if #old > 0 then redis.call('ZREM', KEYS[i], unpack(old)) end
   end
 end
-redis.call('PUBLISH', 'rp1:changes', ARGV[3])
+redis.call('PUBLISH', 'rp1:changes:' .. ARGV[3], '')
 follow(now, 8)
 return now

@@ -6,8 +6,18 @@ use sha2::{Digest, Sha256};
 
 use crate::id::{EffectId, NumberHash, Partition, VerificationId};
 
-/// Where changes are told: the payload is the bare id.
+/// What the names of the channels begin with on which changes are told, one for each verification.
 pub(super) const CHANGES: &str = "rp1:changes";
+
+/// Where changes of a verification are told. The message says nothing more.
+pub(super) fn changes_of(id: VerificationId) -> String {
+    format!("{CHANGES}:{}", id.bare())
+}
+
+/// The verification of a channel.
+pub(super) fn changed(channel: &str) -> Option<VerificationId> {
+    format!("ver_{}", channel.strip_prefix(CHANGES)?.strip_prefix(':')?).parse().ok()
+}
 
 /// A value: its head, then the encoded verification.
 pub(super) fn value(id: VerificationId) -> String {

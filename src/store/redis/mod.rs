@@ -16,7 +16,7 @@ mod wire;
 use std::{
     fmt,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -26,7 +26,12 @@ use futures_util::future::try_join_all;
 use redis::Value;
 use tokio::{sync::broadcast, task::JoinSet, time::Instant};
 
-use self::{feed::Feed, link::Link, servers::Source, setup::Judged};
+use self::{
+    feed::{Feed, Followed},
+    link::Link,
+    servers::Source,
+    setup::Judged,
+};
 use super::{
     CHANGES_KEPT, CallQuery, Changed, Commit, Committed, Created, DeadLetter, Due, Held, IdempotencyKey, ListQuery,
     Outgoing, Page, Pending, Remembered, Servers, Store, StoreError, StoreHealth, change::Change, listing::short_time,
@@ -46,6 +51,7 @@ pub struct Redis {
     /// Marks attempts, so that one whose answer was lost is recognised when it is repeated.
     marks: AtomicU64,
     judged: Mutex<(Judged, Instant)>,
+    followed: Arc<Followed>,
     /// The subscription, which ends with the store.
     _feed: JoinSet<()>,
 }
@@ -66,7 +72,8 @@ impl Redis {
         let link = Link::open(Source::of(servers)?).await?;
         let source = Source::of(servers)?;
         let judged = judge(&link, &source).await?;
-        let feed = Feed::open(Source::of(servers)?).await?;
+        let followed = Arc::new(Followed::default());
+        let feed = Feed::open(Source::of(servers)?, Arc::clone(&followed)).await?;
         let changes = broadcast::Sender::new(CHANGES_KEPT);
         let mut tasks = JoinSet::new();
         tasks.spawn(feed.run(changes.clone()));
@@ -77,6 +84,7 @@ impl Redis {
             retention,
             marks: AtomicU64::new(rand::random()),
             judged: Mutex::new((judged, Instant::now())),
+            followed,
             _feed: tasks,
         })
     }
@@ -209,10 +217,22 @@ impl Redis {
         })
     }
 
+    /// Partitions that one script may touch together: all, unless a cluster keeps them apart.
+    fn together(&self) -> Vec<Vec<Partition>> {
+        match &self.link {
+            Link::One(_) => vec![Partition::all().collect()],
+            Link::Cluster(_) => Partition::all().map(|partition| vec![partition]).collect(),
+        }
+    }
+
     async fn due_now(&self, limit: usize) -> Result<Due, StoreError> {
-        let asked = Partition::all().map(move |partition| async move {
-            let arguments = [number(limit as u64), keys::values(partition).into_bytes()];
-            self.link.run::<Vec<Value>>(&scripts::DUE, &[keys::deadlines(partition)], &arguments).await
+        let asked = self.together().into_iter().map(move |partitions| async move {
+            let keys: Vec<String> = partitions.iter().copied().map(keys::deadlines).collect();
+            // What one partition has more than this comes next, so that one script does not look at too much.
+            let each = if partitions.len() > 1 { limit.div_ceil(DUE_SHARE) } else { limit };
+            let mut arguments = vec![number(each as u64)];
+            arguments.extend(partitions.iter().map(|partition| keys::values(*partition).into_bytes()));
+            self.link.run::<Vec<Value>>(&scripts::DUE, &keys, &arguments).await
         });
         let mut due = Due { now: Timestamp::default(), ids: Vec::new(), next: None };
         let (mut found, mut next) = (Vec::new(), Vec::new());
@@ -234,12 +254,14 @@ impl Redis {
     }
 
     async fn take_some(&self, limit: usize, lease: Duration) -> Result<Vec<Outgoing>, StoreError> {
-        let waiting = try_join_all(Partition::all().map(move |partition| async move {
-            let count = self.link.run::<usize>(&scripts::WAITING, &[keys::outbox(partition)], &[]).await?;
-            Ok::<_, StoreError>((partition, count))
+        let waiting = try_join_all(self.together().into_iter().map(move |partitions| async move {
+            let keys: Vec<String> = partitions.iter().copied().map(keys::outbox).collect();
+            let counts: Vec<usize> = self.link.run(&scripts::WAITING, &keys, &[]).await?;
+            Ok::<_, StoreError>(partitions.into_iter().zip(counts).collect::<Vec<_>>())
         }))
         .await?;
-        let taken = try_join_all(shares(waiting, limit).into_iter().map(move |(partition, share)| async move {
+        let shares = shares(waiting.into_iter().flatten().collect(), limit);
+        let taken = try_join_all(shares.into_iter().map(move |(partition, share)| async move {
             let arguments = [number(share as u64), ms(lease), keys::effects(partition).into_bytes()];
             self.link.run::<Vec<Vec<u8>>>(&scripts::TAKE, &[keys::outbox(partition)], &arguments).await
         }))
@@ -407,6 +429,18 @@ impl Store for Redis {
         self.changes.subscribe()
     }
 
+    fn follow(&self, id: VerificationId) -> Pending<'_, ()> {
+        let followed = self.followed.follow(id);
+        Box::pin(async move {
+            followed.await;
+            Ok(())
+        })
+    }
+
+    fn leave(&self, id: VerificationId) {
+        self.followed.leave(id);
+    }
+
     fn check(&self, now: Timestamp) -> Pending<'_, StoreHealth> {
         Box::pin(self.health(now))
     }
@@ -452,6 +486,9 @@ fn unreadable(what: &str) -> StoreError {
 
 const CONFLICT: i64 = -1;
 const SPENT: i64 = -2;
+/// Into how many parts the limit of due verifications is divided where all partitions are asked at once: no partition
+/// has its share reserved, so that one that has most of them is not slow.
+const DUE_SHARE: usize = 4;
 /// How long index entries outlast what was known of the value's life when they were written.
 const INDEX_MARGIN: Duration = Duration::from_hours(1);
 /// How long what a probe wrote is kept.

@@ -1,9 +1,14 @@
 -- Counts effects that are due.
 --
--- KEYS[1] outbox
+-- KEYS: outboxes
 -- ARGV: none
 --
--- Returns: their number.
+-- Returns: their number, for each outbox.
 
 local t = redis.call('TIME')
-return redis.call('ZCOUNT', KEYS[1], '-inf', t[1] * 1000 + math.floor(t[2] / 1000))
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local answer = {}
+for i = 1, #KEYS do
+  answer[i] = redis.call('ZCOUNT', KEYS[i], '-inf', now)
+end
+return answer

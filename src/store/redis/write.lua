@@ -13,6 +13,13 @@ local function clock()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
+-- Lets a key live for at least `ms` from now on. To read when it ends costs less than to write it each time, which is
+-- logged and replicated too: it is written for longer, an hour at most.
+local function keep(key, ms)
+  ms = tonumber(ms)
+  if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms + math.min(ms, 3600000)) end
+end
+
 -- Writes what follows a value, from ARGV[at] to the end, any number of:
 --   'e' · outbox · key of the effect · its name · ms until it is due · ms to keep it · its bytes after the first 10
 --   'l' · call log · ms to keep the record · place (29 bytes) · the rest of the entry
@@ -25,13 +32,13 @@ local function follow(now, at)
       redis.call('ZADD', ARGV[at + 1], now + ARGV[at + 4], ARGV[at + 3])
       at = at + 7
     elseif kind == 'l' then
-      local keep = tonumber(ARGV[at + 2])
-      local expiry = struct.pack('>I4', math.ceil((now + keep) / 1000))
+      local ms = tonumber(ARGV[at + 2])
+      local expiry = struct.pack('>I4', math.ceil((now + ms) / 1000))
       redis.call('ZADD', ARGV[at + 1], 0, ARGV[at + 3] .. expiry .. ARGV[at + 4])
-      redis.call('PEXPIRE', ARGV[at + 1], keep + 1000)
+      keep(ARGV[at + 1], ms + 1000)
       -- Now and then, records go that are older than any is kept.
       if now % 16 == 0 then
-        local before = '(' .. struct.pack('>I6', math.max(now - keep, 0))
+        local before = '(' .. struct.pack('>I6', math.max(now - ms, 0))
         local old = redis.call('ZRANGE', ARGV[at + 1], '-', before, 'BYLEX', 'LIMIT', 0, 64)
         if #old > 0 then redis.call('ZREM', ARGV[at + 1], unpack(old)) end
       end

@@ -135,6 +135,12 @@ impl Store for Faulty {
     fn changes(&self) -> tokio::sync::broadcast::Receiver<Changed> {
         self.inner.changes()
     }
+    fn follow(&self, id: VerificationId) -> Pending<'_, ()> {
+        self.inner.follow(id)
+    }
+    fn leave(&self, id: VerificationId) {
+        self.inner.leave(id);
+    }
     fn check(&self, now: Timestamp) -> Pending<'_, StoreHealth> {
         self.run(self.inner.check(now))
     }

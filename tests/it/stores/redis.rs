@@ -195,6 +195,7 @@ async fn a_killed_server_keeps_what_it_answered() {
     let store = open(&redis.url()).await;
     let mut changes = store.changes();
     let values = futures_util::future::join_all((0..1_000).map(|n| created(store.as_ref(), n))).await;
+    store.follow(values[1].id).await.unwrap();
     redis.kill();
     let error = store.load(values[0].id).await.unwrap_err();
     assert!(matches!(error, StoreError::Away(_) | StoreError::Timeout), "{error}");
@@ -222,15 +223,51 @@ async fn several_beside_each_other_share_everything() {
     let other = open(&lab.servers[0].url()).await;
     let mut changes = other.changes();
     let value = verification(1, "a");
+    other.follow(value.id).await.unwrap();
     let mut change = commit(&value);
     change.effects = vec![effect(&value, 0)];
     lab.store.create(change).await.unwrap();
-    let told = tokio::time::timeout(Duration::from_secs(10), changes.recv()).await.unwrap().unwrap();
-    assert_eq!(told, Changed::Verification(value.id));
+    // What is followed before the subscription stands is told to be looked at first.
+    until("it is told", async || changes.try_recv() == Ok(Changed::Verification(value.id))).await;
     assert_eq!(other.load(value.id).await.unwrap().unwrap().revision, 1);
     let (ours, theirs) = tokio::join!(lab.store.take(10, KEEP), other.take(10, KEEP));
     assert_eq!(ours.unwrap().len() + theirs.unwrap().len(), 1);
     assert_eq!(lab.store.number_key([1; 32]).await.unwrap(), other.number_key([2; 32]).await.unwrap());
+}
+
+#[tokio::test]
+async fn only_what_is_followed_is_heard_of() {
+    let lab = Lab::redis().await;
+    let other = open(&lab.servers[0].url()).await;
+    let mut changes = other.changes();
+    let [first, second, third] = [1, 2, 3].map(|n| verification(n, "a"));
+    // From here on the subscription stands.
+    other.follow(third.id).await.unwrap();
+    lab.store.create(commit(&third)).await.unwrap();
+    until("it is told", async || changes.try_recv() == Ok(Changed::Verification(third.id))).await;
+    other.leave(third.id);
+    for value in [&first, &second] {
+        lab.store.create(commit(value)).await.unwrap();
+    }
+    let channels = || lab.servers[0].send::<Vec<String>>(&["PUBSUB", "CHANNELS", "rp1:changes:*"]).len();
+    until("nothing is followed", async || channels() == 0).await;
+    // Three follow it, one of them without waiting for that; two leave.
+    drop(other.follow(second.id));
+    futures_util::future::join_all([other.follow(second.id), other.follow(second.id)]).await;
+    other.leave(second.id);
+    other.leave(second.id);
+    for value in [&first, &second] {
+        lab.store.commit(commit(&next(value))).await.unwrap();
+    }
+    let told = tokio::time::timeout(Duration::from_secs(10), changes.recv()).await.unwrap().unwrap();
+    assert_eq!(told, Changed::Verification(second.id), "and nothing of the first");
+    assert_eq!(channels(), 1);
+    other.leave(second.id);
+    until("nobody follows it", async || channels() == 0).await;
+    other.follow(first.id).await.unwrap();
+    lab.store.commit(commit(&next(&next(&first)))).await.unwrap();
+    let told = tokio::time::timeout(Duration::from_secs(10), changes.recv()).await.unwrap().unwrap();
+    assert_eq!(told, Changed::Verification(first.id));
 }
 
 #[tokio::test]
