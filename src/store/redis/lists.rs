@@ -47,7 +47,7 @@ pub(super) async fn list(link: &Link, query: &ListQuery) -> Result<Page<Verifica
             let values: Vec<Option<Vec<u8>>> = link.read(&command).await?;
             for (id, bytes) in found.into_iter().zip(values) {
                 let Some(bytes) = bytes else { continue };
-                let value = wire::verification(&bytes)?;
+                let value = wire::verification(&bytes, id)?;
                 if query.status.is_none_or(|status| status == value.status) {
                     items.push((id, value));
                 }

@@ -8,6 +8,7 @@ mod keys;
 mod lanes;
 mod link;
 mod lists;
+mod pack;
 mod scripts;
 mod servers;
 mod setup;
@@ -326,7 +327,7 @@ impl Store for Redis {
     fn load(&self, id: VerificationId) -> Pending<'_, Option<Verification>> {
         Box::pin(async move {
             let found: Option<Vec<u8>> = self.link.read(redis::cmd("GET").arg(keys::value(id))).await?;
-            found.map(|bytes| wire::verification(&bytes)).transpose()
+            found.map(|bytes| wire::verification(&bytes, id)).transpose()
         })
     }
 

@@ -1,13 +1,18 @@
 //! Owns the forms in which values travel to the scripts and back: heads, effects, dead letters, entries of the call log.
 //! What they mean is decided elsewhere.
 
+use std::borrow::Cow;
+
 use sha2::{Digest, Sha256};
 
-use super::super::{
-    CallQuery, DeadLetter, EffectKind, IdempotencyKey, NewEffect, Outgoing, StoreError,
-    change::{Change, Record},
-    codec,
-    listing::{PLACE_BYTES, short_time},
+use super::{
+    super::{
+        CallQuery, DeadLetter, EffectKind, IdempotencyKey, NewEffect, Outgoing, StoreError,
+        change::{Change, Record},
+        codec,
+        listing::{CallPlace, PLACE_BYTES, short_time},
+    },
+    pack::{pack, unpack},
 };
 use crate::{
     id::{EffectId, ID_BYTES, VerificationId},
@@ -23,18 +28,28 @@ pub(super) const MARK_BYTES: usize = 6;
 
 /// A value with its head, in which the scripts put right the last turn spent where the change spends none.
 pub(super) fn value(change: &Change, mark: [u8; MARK_BYTES]) -> Vec<u8> {
-    let mut value = Vec::with_capacity(HEAD_BYTES + change.value.len());
+    // What is awaited is written again soon, and small already; what is over is kept for long.
+    let body = match change.deadline {
+        Some(_) => Cow::Borrowed(change.value.as_slice()),
+        None => pack(&change.value, change.id.as_bytes()),
+    };
+    let mut value = Vec::with_capacity(HEAD_BYTES + body.len());
     value.extend(change.revision.to_be_bytes());
     value.extend(change.spends.unwrap_or(0).to_be_bytes());
     value.extend(mark);
     value.extend(short_time(change.deadline.unwrap_or_default()));
-    value.extend_from_slice(&change.value);
+    value.extend_from_slice(&body);
     value
 }
 
-/// The verification in a value.
-pub(super) fn verification(bytes: &[u8]) -> Result<Verification, StoreError> {
-    codec::decode(bytes.get(HEAD_BYTES..).unwrap_or_default())
+/// The verification in the value of this id.
+pub(super) fn verification(bytes: &[u8], id: VerificationId) -> Result<Verification, StoreError> {
+    decode(bytes.get(HEAD_BYTES..).unwrap_or_default(), id.as_bytes())
+}
+
+fn decode<T: for<'b> minicbor::Decode<'b, ()>>(body: &[u8], id: &[u8]) -> Result<T, StoreError> {
+    let plain = unpack(body, id).ok_or_else(|| super::unreadable("a value that cannot be unpacked"))?;
+    codec::decode(&plain)
 }
 
 /// An effect after its first 10 bytes.
@@ -128,7 +143,8 @@ pub(super) fn filters(query: &CallQuery) -> Vec<(usize, usize, Vec<u8>)> {
 
 /// An entry of the call log after its place and its expiry, which the script puts in.
 pub(super) fn entry_tail(record: &Record) -> Vec<u8> {
-    [marks(&record.record).as_slice(), &record.value].concat()
+    let value = pack(&record.value, record.record.id.verification.as_bytes());
+    [marks(&record.record).as_slice(), &value].concat()
 }
 
 /// An idempotency key as the scripts want it.
@@ -138,7 +154,10 @@ pub(super) fn idempotency(key: &IdempotencyKey) -> Vec<u8> {
 
 /// The record in an entry of the call log.
 pub(super) fn record(entry: &[u8]) -> Result<CallRecord, StoreError> {
-    codec::decode(entry.get(MARKS_FROM + MARKS_BYTES..).unwrap_or_default())
+    let (place, _) = entry.split_first_chunk::<PLACE_BYTES>().ok_or_else(|| super::unreadable("the call log"))?;
+    let id =
+        CallPlace::from_bytes(place).and_then(|place| place.call()).ok_or_else(|| super::unreadable("the call log"))?;
+    decode(entry.get(MARKS_FROM + MARKS_BYTES..).unwrap_or_default(), id.verification.as_bytes())
 }
 
 fn letters(country: crate::phone::CountryCode) -> [u8; 2] {
