@@ -6,6 +6,7 @@ pub mod event;
 pub mod g711;
 pub mod keys;
 pub mod rtp;
+pub mod tones;
 
 pub use dial::{Dialling, NotDialable, PAUSE, Step};
 
