@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Unexpected, Visitor},
+};
 use utoipa::ToSchema;
 
 use crate::{
@@ -58,11 +61,11 @@ pub struct CreateRequest {
     pub code: Option<String>,
     /// Life of the verification in seconds.
     #[schema(minimum = 60, maximum = 600)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole_number")]
     pub expires_in: Option<u32>,
     /// Most calls that may be placed.
     #[schema(minimum = 1, maximum = 5)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole_number")]
     pub max_calls: Option<u32>,
     /// Call through this carrier of the configuration and no other; needs the scope `admin`. For trying a carrier out.
     #[schema(max_length = 32)]
@@ -79,6 +82,48 @@ pub struct CreateRequest {
     #[schema(format = "uri")]
     #[serde(default)]
     pub callback_url: Option<String>,
+}
+
+/// A whole number, however JSON writes it: `3.0` is one too (JSON Schema, `integer`).
+fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    struct Whole;
+
+    impl Visitor<'_> for Whole {
+        type Value = u32;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("u32")
+        }
+
+        fn visit_u64<E: de::Error>(self, value: u64) -> Result<u32, E> {
+            u32::try_from(value).map_err(|_| E::invalid_value(Unexpected::Unsigned(value), &self))
+        }
+
+        fn visit_f64<E: de::Error>(self, value: f64) -> Result<u32, E> {
+            let whole = value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&value);
+            if whole { Ok(value as u32) } else { Err(E::invalid_value(Unexpected::Float(value), &self)) }
+        }
+    }
+
+    struct Perhaps;
+
+    impl<'de> Visitor<'de> for Perhaps {
+        type Value = Option<u32>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("u32")
+        }
+
+        fn visit_none<E: de::Error>(self) -> Result<Option<u32>, E> {
+            Ok(None)
+        }
+
+        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<u32>, D::Error> {
+            deserializer.deserialize_any(Whole).map(Some)
+        }
+    }
+
+    deserializer.deserialize_option(Perhaps)
 }
 
 /// One more number that may be called.

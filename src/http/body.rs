@@ -232,9 +232,19 @@ mod tests {
             (r#"{"to": "1", "to": "2"}"#, "#/to this member is there twice"),
             (r#"{"to": "1", "a/b~c": 1}"#, "#/a~1b~0c this member is not known here"),
             (r#"{"to": "1", "max_calls": -1}"#, "#/max_calls expected a whole number within its limits"),
+            (r#"{"to": "1", "max_calls": 2.5}"#, "#/max_calls expected a whole number within its limits"),
+            (r#"{"to": "1", "expires_in": 1e12}"#, "#/expires_in expected a whole number within its limits"),
         ] {
             assert_eq!(told(body).await, expected);
         }
+    }
+
+    #[tokio::test]
+    async fn a_whole_number_may_be_written_with_a_point() {
+        let read = create(r#"{"to": "1", "max_calls": 3.0, "expires_in": 6e1}"#).await.unwrap();
+        assert_eq!((read.max_calls, read.expires_in), (Some(3), Some(60)));
+        let read = create(r#"{"to": "1", "max_calls": null, "expires_in": 60}"#).await.unwrap();
+        assert_eq!((read.max_calls, read.expires_in), (None, Some(60)));
     }
 
     #[tokio::test]

@@ -50,11 +50,11 @@ impl std::str::FromStr for At {
     params(("since" = Option<String>, Query, format = DateTime, description = "Ended at or after (RFC 3339)."),
         ("until" = Option<String>, Query, format = DateTime, description = "Ended before (RFC 3339)."),
         ("number" = Option<String>, Query, description = "To this number, in any form that `to` may have."),
-        ("country" = Option<String>, Query, description = "To this country; also how a national `number` is read."),
+        ("country" = Option<String>, Query, pattern = "^[A-Za-z]{2}$", description = "To this country; also how a national `number` is read."),
         ("status" = Option<Status>, Query, description = "Of a verification with this status when the call was over."),
         ("reason" = Option<Reason>, Query, description = "With this reason."),
         ("carrier" = Option<String>, Query, description = "Through this carrier."),
-        ("cursor" = Option<String>, Query, description = "Where the page begins: `next` of the page before."),
+        ("cursor" = Option<String>, Query, min_length = 1, description = "Where the page begins: `next` of the page before."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "At most so many; 100 where nothing is said.")),
     responses((status = 200, body = CallRecordList, description = "A page of them."), Problems<{ docs::LIST }>))]
 pub(super) async fn list(State(app): State<App>, Calls(caller): Calls, uri: Uri) -> Result<Response, Problem> {

@@ -51,8 +51,8 @@ pub(super) struct VerificationList {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CheckRequest {
-    /// The code.
-    #[schema(example = "482913")]
+    /// The code: 6 to 10 digits, with spaces and hyphens between them if you like.
+    #[schema(example = "482913", min_length = 6)]
     code: String,
 }
 
@@ -127,7 +127,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     security(("api_key" = []), ("view_token" = [])),
     params(("id" = String, Path, description = "Its id."),
         ("wait" = Option<u32>, Query, minimum = 0, maximum = 60, description = "Hold the answer for at most so many seconds."),
-        ("revision" = Option<u32>, Query, description = "The revision that you know; with `wait`."),
+        ("revision" = Option<u64>, Query, minimum = 0, maximum = 4294967295_u32, description = "The revision that you know; with `wait`."),
         ("access_token" = Option<String>, Query, description = "A view token, where the header cannot be set. Never an API key.")),
     responses((status = 200, body = VerificationDocument, description = "The verification as it stands."),
         Problems<{ docs::READ }>))]
@@ -229,7 +229,7 @@ fn named(id: &str) -> Result<VerificationId, Problem> {
 #[utoipa::path(get, path = "/v1/verifications", operation_id = "list_verifications", tag = "verifications",
     params(("reference" = Option<String>, Query, description = "Only with this reference."),
         ("status" = Option<Status>, Query, description = "Only with this status."),
-        ("cursor" = Option<String>, Query, description = "Where the page begins: `next` of the page before."),
+        ("cursor" = Option<String>, Query, min_length = 1, description = "Where the page begins: `next` of the page before."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "At most so many; 20 where nothing is said.")),
     responses((status = 200, body = VerificationList, description = "A page of them."), Problems<{ docs::LIST }>))]
 pub(super) async fn list(State(app): State<App>, Verify(caller): Verify, uri: Uri) -> Result<Response, Problem> {
