@@ -2,6 +2,8 @@
 //! was placed, repeating what may be repeated. What is said in such a request is the business of a [`Dialect`].
 
 mod client;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

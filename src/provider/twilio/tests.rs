@@ -3,6 +3,7 @@
 mod documents;
 mod properties;
 mod signatures;
+mod strangers;
 mod webhooks;
 
 use std::collections::BTreeMap;
