@@ -1,5 +1,6 @@
 //! The program as people use it on a terminal: what it says, what it writes, its exit codes.
 
+mod live;
 mod service;
 mod settings;
 

@@ -14,11 +14,11 @@ use crate::world::{
 /// Everything has to be over within this time after the signal.
 const STOP_WITHIN: Duration = Duration::from_secs(25);
 
-async fn carrier() -> Carrier {
+pub(super) async fn carrier() -> Carrier {
     Carrier::start(CarrierSettings::default()).await
 }
 
-fn carriers(carrier: &Carrier) -> String {
+pub(super) fn carriers(carrier: &Carrier) -> String {
     let CarrierSettings { account_sid, auth_token, from, .. } = carrier.settings();
     format!(
         "[[carriers]]\nname = \"main\"\nkind = \"twilio\"\nbase_url = \"{}\"\naccount_sid = \"{account_sid}\"\n\
