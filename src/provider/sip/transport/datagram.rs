@@ -1,0 +1,86 @@
+//! Owns UDP sockets. Each flow has one that is connected, so that an ICMP error is told; one that is not takes what comes
+//! from elsewhere. All share our port, so others see one address.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::{net::UdpSocket, sync::mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::{Arrival, FlowError, MAX_MESSAGE_BYTES, explain, frame};
+use crate::sip::FlowId;
+
+/// Room of the system for datagrams that were not read yet, in bytes: some hundred milliseconds of a busy trunk.
+const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
+
+/// A socket that takes datagrams from everywhere.
+pub(super) fn bind(own: SocketAddr) -> io::Result<UdpSocket> {
+    UdpSocket::from_std(socket(own)?.into())
+}
+
+/// A socket that takes datagrams from one place, and is told when nothing listens there.
+pub(super) fn connect(own: SocketAddr, to: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = socket(own)?;
+    socket.connect(&SockAddr::from(to))?;
+    UdpSocket::from_std(socket.into())
+}
+
+fn socket(own: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(own), Type::DGRAM, Some(Protocol::UDP))?;
+    if own.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Only processes of the same user may share a port like this.
+    socket.set_reuse_port(true)?;
+    // What the system does not grant is not worth failing for.
+    let _granted = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::from(own))?;
+    Ok(socket)
+}
+
+/// Reads one socket until the stop.
+pub(super) struct Reader {
+    pub(super) socket: Arc<UdpSocket>,
+    pub(super) flow: Option<FlowId>,
+    pub(super) arrivals: mpsc::Sender<Arrival>,
+}
+
+impl Reader {
+    pub(super) async fn run(self, stop: CancellationToken) {
+        let mut buffer = vec![0; MAX_MESSAGE_BYTES];
+        loop {
+            let received = tokio::select! {
+                () = stop.cancelled() => return,
+                received = self.socket.recv_from(&mut buffer) => received,
+            };
+            let arrival = match received {
+                Ok((length, from)) => {
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    if !frame::begins_like_sip(bytes) {
+                        // Empty ones and line ends keep bindings open; everything else is noise.
+                        if !frame::is_keep_alive(bytes) {
+                            metrics::counter!("ringproof_sip_noise_total").increment(1);
+                        }
+                        continue;
+                    }
+                    Arrival::Message { flow: self.flow, from, bytes: Bytes::copy_from_slice(bytes) }
+                }
+                Err(error) => match self.flow {
+                    // An ICMP error to something that was sent. The socket is as good as before.
+                    Some(flow) => Arrival::Lost { flow, why: FlowError(explain(&error)) },
+                    None => continue,
+                },
+            };
+            // A full queue loses datagrams as networks do; what matters is sent again.
+            match self.arrivals.try_send(arrival) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    metrics::counter!("ringproof_sip_datagrams_lost_total").increment(1);
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => return,
+            }
+        }
+    }
+}
