@@ -38,11 +38,11 @@ const MAX_HOPS: usize = 32;
 
 /// A place that a message can be sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Hop {
+pub(crate) struct Hop {
     /// How.
-    pub transport: Transport,
+    pub(crate) transport: Transport,
     /// Where.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl std::fmt::Display for Hop {
@@ -53,7 +53,7 @@ impl std::fmt::Display for Hop {
 
 /// Why a trunk was not found. Each text says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ResolveError {
+pub(crate) enum ResolveError {
     /// DNS says that there is nothing of that name.
     #[error("DNS knows no address for {0}; is the trunk written as the carrier says?")]
     NotFound(String),
@@ -70,17 +70,17 @@ pub enum ResolveError {
 
 /// Which kinds of addresses can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Families {
+pub(crate) struct Families {
     /// IPv4.
-    pub v4: bool,
+    pub(crate) v4: bool,
     /// IPv6.
-    pub v6: bool,
+    pub(crate) v6: bool,
 }
 
 impl Families {
     /// Both where the address is unspecified, else its own.
     #[must_use]
-    pub const fn of(bind: IpAddr) -> Self {
+    pub(crate) const fn of(bind: IpAddr) -> Self {
         match bind {
             IpAddr::V4(address) => Self { v4: true, v6: address.is_unspecified() },
             IpAddr::V6(address) => Self { v4: address.is_unspecified(), v6: true },
@@ -96,7 +96,7 @@ impl Families {
 }
 
 /// Finds the servers of trunks.
-pub struct Resolver {
+pub(crate) struct Resolver {
     dns: Result<TokioResolver, String>,
     families: Families,
     entropy: Arc<dyn Entropy>,
@@ -112,7 +112,7 @@ impl std::fmt::Debug for Resolver {
 impl Resolver {
     /// A resolver that asks these name servers, or those of the machine where none are given.
     #[must_use]
-    pub fn new(name_servers: &[SocketAddr], families: Families, entropy: Arc<dyn Entropy>) -> Self {
+    pub(crate) fn new(name_servers: &[SocketAddr], families: Families, entropy: Arc<dyn Entropy>) -> Self {
         let builder = if name_servers.is_empty() {
             TokioResolver::builder_tokio()
         } else {
@@ -137,7 +137,7 @@ impl Resolver {
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn find(&self, uri: &TrunkUri) -> Result<Vec<Hop>, ResolveError> {
+    pub(crate) async fn find(&self, uri: &TrunkUri) -> Result<Vec<Hop>, ResolveError> {
         let name = uri.host.to_string();
         let found = match timeout(FIND_WITHIN, self.search(uri)).await {
             Ok(found) => found,

@@ -9,7 +9,7 @@ use tokio::{net::UdpSocket, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{Arrival, FlowError, MAX_MESSAGE_BYTES, explain, frame};
-use crate::sip::FlowId;
+use crate::sip::{FlowId, Transport};
 
 /// Room of the system for datagrams that were not read yet, in bytes: some hundred milliseconds of a busy trunk.
 const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
@@ -40,47 +40,66 @@ fn socket(own: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Reads one socket until the stop.
-pub(super) struct Reader {
-    pub(super) socket: Arc<UdpSocket>,
-    pub(super) flow: Option<FlowId>,
-    pub(super) arrivals: mpsc::Sender<Arrival>,
+/// What a socket brings goes either to the flow that it belongs to, or to the queue of strangers.
+pub(super) trait Queue {
+    /// Puts a datagram, or an error that the socket tells, into the queue. False when nobody reads it any more.
+    fn put(&self, flow: Option<FlowId>, received: Result<(SocketAddr, Bytes), FlowError>) -> bool;
 }
 
-impl Reader {
-    pub(super) async fn run(self, stop: CancellationToken) {
-        let mut buffer = vec![0; MAX_MESSAGE_BYTES];
-        loop {
-            let received = tokio::select! {
-                () = stop.cancelled() => return,
-                received = self.socket.recv_from(&mut buffer) => received,
-            };
-            let arrival = match received {
-                Ok((length, from)) => {
-                    let bytes = buffer.get(..length).unwrap_or_default();
-                    if !frame::begins_like_sip(bytes) {
-                        // Empty ones and line ends keep bindings open; everything else is noise.
-                        if !frame::is_keep_alive(bytes) {
-                            metrics::counter!("ringproof_sip_noise_total").increment(1);
-                        }
-                        continue;
+impl Queue for mpsc::Sender<Arrival> {
+    fn put(&self, flow: Option<FlowId>, received: Result<(SocketAddr, Bytes), FlowError>) -> bool {
+        let Some(flow) = flow else { return true };
+        lossy(self.try_send(match received {
+            Ok((from, bytes)) => Arrival::Message { flow, transport: Transport::Udp, from, bytes },
+            // An ICMP error to something that was sent. The socket is as good as before.
+            Err(why) => Arrival::Lost { flow, why },
+        }))
+    }
+}
+
+impl Queue for mpsc::Sender<(SocketAddr, Bytes)> {
+    fn put(&self, _: Option<FlowId>, received: Result<(SocketAddr, Bytes), FlowError>) -> bool {
+        received.map_or(true, |received| lossy(self.try_send(received)))
+    }
+}
+
+/// A full queue loses datagrams as networks do; what matters is sent again.
+fn lossy<T>(sent: Result<(), mpsc::error::TrySendError<T>>) -> bool {
+    match sent {
+        Ok(()) => true,
+        Err(mpsc::error::TrySendError::Full(_)) => {
+            metrics::counter!("ringproof_sip_datagrams_lost_total").increment(1);
+            true
+        }
+        Err(mpsc::error::TrySendError::Closed(_)) => false,
+    }
+}
+
+/// Reads one socket until the stop.
+pub(super) async fn read(socket: Arc<UdpSocket>, flow: Option<FlowId>, queue: impl Queue + Send, stop: CancellationToken) {
+    let mut buffer = vec![0; MAX_MESSAGE_BYTES];
+    loop {
+        let received = tokio::select! {
+            () = stop.cancelled() => return,
+            received = socket.recv_from(&mut buffer) => received,
+        };
+        let goes_on = match received {
+            Ok((length, from)) => {
+                let bytes = buffer.get(..length).unwrap_or_default();
+                if frame::begins_like_sip(bytes) {
+                    queue.put(flow, Ok((from, Bytes::copy_from_slice(bytes))))
+                } else {
+                    // Empty ones and line ends keep bindings open; everything else is noise.
+                    if !frame::is_keep_alive(bytes) {
+                        metrics::counter!("ringproof_sip_noise_total").increment(1);
                     }
-                    Arrival::Message { flow: self.flow, from, bytes: Bytes::copy_from_slice(bytes) }
+                    true
                 }
-                Err(error) => match self.flow {
-                    // An ICMP error to something that was sent. The socket is as good as before.
-                    Some(flow) => Arrival::Lost { flow, why: FlowError(explain(&error)) },
-                    None => continue,
-                },
-            };
-            // A full queue loses datagrams as networks do; what matters is sent again.
-            match self.arrivals.try_send(arrival) {
-                Ok(()) => {}
-                Err(mpsc::error::TrySendError::Full(_)) => {
-                    metrics::counter!("ringproof_sip_datagrams_lost_total").increment(1);
-                }
-                Err(mpsc::error::TrySendError::Closed(_)) => return,
             }
+            Err(error) => queue.put(flow, Err(FlowError(explain(&error)))),
+        };
+        if !goes_on {
+            return;
         }
     }
 }

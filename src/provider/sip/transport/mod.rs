@@ -8,9 +8,10 @@ mod stream;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tls;
+mod via;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -25,6 +26,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) use via::first_via;
+
 use super::{resolve::Hop, trunk_uri::Host};
 use crate::sip::{FlowId, Transport};
 
@@ -32,13 +35,15 @@ use crate::sip::{FlowId, Transport};
 pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// Largest message, in bytes: what fits into a datagram.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 65_535;
-/// Requests from this size on do not go into a datagram (RFC 3261 section 18.1.1), in bytes.
-pub(crate) const MAX_DATAGRAM_REQUEST_BYTES: usize = 1_300;
 
 /// Most messages of trunks that wait to be read. What comes on top is dropped (UDP) or waits at the other side (TCP).
 const MAX_ARRIVALS: usize = 2_048;
 /// The same for messages from places that we did not write to, which nobody vouches for.
 const MAX_STRANGERS: usize = 128;
+/// Most strangers that can be answered at a time.
+const MAX_KNOWN_STRANGERS: usize = 64;
+/// Flows from here on are to strangers.
+const FIRST_STRANGER: u64 = 1 << 63;
 /// Most flows.
 const MAX_FLOWS: usize = 256;
 /// Most messages that wait for a flow to open.
@@ -72,8 +77,10 @@ pub(crate) struct FlowError(pub(crate) String);
 pub(crate) enum Arrival {
     /// A message.
     Message {
-        /// The flow it came over; `None` from a place that we have no flow to.
-        flow: Option<FlowId>,
+        /// The flow it came over; an answer goes back there.
+        flow: FlowId,
+        /// How.
+        transport: Transport,
         /// From where.
         from: SocketAddr,
         /// The message.
@@ -92,7 +99,8 @@ pub(crate) enum Arrival {
 #[derive(Debug)]
 pub(crate) struct Arrivals {
     trunks: mpsc::Receiver<Arrival>,
-    strangers: mpsc::Receiver<Arrival>,
+    strangers: mpsc::Receiver<(SocketAddr, Bytes)>,
+    seen: Strangers,
 }
 
 impl Arrivals {
@@ -101,13 +109,47 @@ impl Arrivals {
         tokio::select! {
             biased;
             arrival = self.trunks.recv() => arrival,
-            Some(arrival) = self.strangers.recv() => Some(arrival),
+            Some((from, bytes)) = self.strangers.recv() => Some(self.seen.arrival(from, bytes)),
         }
     }
 
     /// The next, where one waits already.
     pub(crate) fn waiting(&mut self) -> Option<Arrival> {
-        self.trunks.try_recv().or_else(|_| self.strangers.try_recv()).ok()
+        if let Ok(arrival) = self.trunks.try_recv() {
+            return Some(arrival);
+        }
+        let (from, bytes) = self.strangers.try_recv().ok()?;
+        Some(self.seen.arrival(from, bytes))
+    }
+
+    /// Where an answer to a stranger goes; `None` for other flows, and for who was not heard for long.
+    pub(crate) fn stranger(&self, flow: FlowId) -> Option<SocketAddr> {
+        self.seen.recent.iter().find(|(id, _)| *id == flow).map(|(_, from)| *from)
+    }
+}
+
+/// Names for places that send to us without being asked: enough of them to answer the latest.
+#[derive(Debug, Default)]
+struct Strangers {
+    recent: VecDeque<(FlowId, SocketAddr)>,
+    count: u64,
+}
+
+impl Strangers {
+    fn arrival(&mut self, from: SocketAddr, bytes: Bytes) -> Arrival {
+        let flow = match self.recent.iter().find(|(_, known)| *known == from) {
+            Some((flow, _)) => *flow,
+            None => {
+                if self.recent.len() >= MAX_KNOWN_STRANGERS {
+                    self.recent.pop_front();
+                }
+                let flow = FlowId(FIRST_STRANGER | self.count);
+                self.count += 1;
+                self.recent.push_back((flow, from));
+                flow
+            }
+        };
+        Arrival::Message { flow, transport: Transport::Udp, from, bytes }
     }
 }
 
@@ -203,12 +245,11 @@ impl Network {
             open_to_all.extend(datagram::bind(other).ok().map(Arc::new));
         }
         for socket in &open_to_all {
-            let reader = datagram::Reader { socket: Arc::clone(socket), flow: None, arrivals: unvouched.clone() };
-            tasks.spawn(reader.run(stop.clone()));
+            tasks.spawn(datagram::read(Arc::clone(socket), None, unvouched.clone(), stop.clone()));
         }
         let flows = Mutex::default();
         let inner = Inner { bind, tls, open_to_all, flows, arrivals, tasks: tasks.clone(), stop: stop.clone() };
-        Ok((Self(Arc::new(inner)), Arrivals { trunks, strangers }))
+        Ok((Self(Arc::new(inner)), Arrivals { trunks, strangers, seen: Strangers::default() }))
     }
 
     /// Our address for datagrams, as bound.
@@ -236,6 +277,23 @@ impl Network {
         opened.clone().unwrap_or_else(|| Err(gone()))
     }
 
+    /// Names the flow to a destination without opening it: the first message does.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub(crate) fn reserve(&self, destination: &Destination) -> Result<FlowId, FlowError> {
+        let mut flows = lock(&self.0.flows);
+        let id = flows.id_of(destination)?;
+        let closed = || Flow { destination: destination.clone(), stage: Stage::Closed };
+        flows.by_id.entry(id).or_insert_with(closed);
+        Ok(id)
+    }
+
+    /// Where a flow leads.
+    pub(crate) fn destination(&self, id: FlowId) -> Option<Destination> {
+        lock(&self.0.flows).by_id.get(&id).map(|flow| flow.destination.clone())
+    }
+
     /// Sends without waiting. A flow that broke is opened again first.
     pub(crate) fn send(&self, id: FlowId, bytes: Bytes) {
         let failed = {
@@ -260,7 +318,7 @@ impl Network {
         }
     }
 
-    /// Answers a datagram from a place that we have no flow to.
+    /// Answers a datagram of a stranger.
     pub(crate) fn reply(&self, to: SocketAddr, bytes: &Bytes) {
         let same_family =
             |socket: &&Arc<UdpSocket>| socket.local_addr().is_ok_and(|local| local.is_ipv4() == to.is_ipv4());
@@ -302,9 +360,8 @@ impl Network {
                 let own = SocketAddr::new(self.own_ip(hop.address), self.0.bind.port());
                 let socket = Arc::new(datagram::connect(own, hop.address).map_err(told)?);
                 let local = socket.local_addr().map_err(told)?;
-                let arrivals = self.0.arrivals.clone();
-                let reader = datagram::Reader { socket: Arc::clone(&socket), flow: Some(id), arrivals };
-                self.0.tasks.spawn(reader.run(self.0.stop.clone()));
+                let (arrivals, stop) = (self.0.arrivals.clone(), self.0.stop.clone());
+                self.0.tasks.spawn(datagram::read(Arc::clone(&socket), Some(id), arrivals, stop));
                 Ok((local, Sink::Datagrams(socket)))
             }
             Transport::Tcp | Transport::Tls => {
@@ -315,6 +372,7 @@ impl Network {
                 let sink = stream.run(stream::Ends {
                     network: self.clone(),
                     flow: id,
+                    transport: hop.transport,
                     connection,
                     from: hop.address,
                 });

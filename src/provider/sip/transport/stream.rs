@@ -25,7 +25,7 @@ use super::{
     frame::{Frame, Framer},
     tls,
 };
-use crate::sip::FlowId;
+use crate::sip::{FlowId, Transport};
 
 /// Most messages that wait to be written. A trunk that does not read them is as good as gone.
 const MAX_WAITING: usize = 512;
@@ -48,7 +48,6 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 pub(super) struct Stream {
     pub(super) local: SocketAddr,
     duplex: Box<dyn Duplex>,
-    is_tls: bool,
 }
 
 /// Connects, with TLS where it is given, within [`CONNECT_WITHIN`].
@@ -69,12 +68,12 @@ pub(super) async fn connect(
     let whole = async {
         let (local, stream) = connecting.await.map_err(|error: io::Error| FlowError(explain(&error)))?;
         let Some((config, host)) = tls else {
-            return Ok(Stream { local, duplex: Box::new(stream), is_tls: false });
+            return Ok(Stream { local, duplex: Box::new(stream) });
         };
         let told = |error: io::Error| FlowError(tls::explain(&error));
         let name = tls::server_name(host).map_err(told)?;
         let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(told)?;
-        Ok(Stream { local, duplex: Box::new(stream), is_tls: true })
+        Ok(Stream { local, duplex: Box::new(stream) })
     };
     match timeout(CONNECT_WITHIN, whole).await {
         Ok(connected) => connected,
@@ -90,6 +89,7 @@ pub(super) async fn connect(
 pub(super) struct Ends {
     pub(super) network: Network,
     pub(super) flow: FlowId,
+    pub(super) transport: Transport,
     pub(super) connection: u64,
     pub(super) from: SocketAddr,
 }
@@ -108,7 +108,7 @@ impl Stream {
             writer_over.cancel();
         });
         tasks.spawn(async move {
-            let why = read_all(read, &ends, &pongs, self.is_tls, &over).await;
+            let why = read_all(read, &ends, &pongs, &over).await;
             over.cancel();
             ends.network.broken(ends.flow, ends.connection, why);
         });
@@ -144,7 +144,6 @@ async fn read_all(
     mut read: impl AsyncRead + Unpin,
     ends: &Ends,
     pongs: &mpsc::Sender<Bytes>,
-    is_tls: bool,
     over: &CancellationToken,
 ) -> FlowError {
     let mut framer = Framer::default();
@@ -158,13 +157,13 @@ async fn read_all(
         match count {
             Ok(0) => return FlowError(String::from("it closed the connection")),
             Ok(_) => {}
-            Err(error) if is_tls && error.get_ref().is_some() => return FlowError(tls::explain(&error)),
+            Err(error) if ends.transport == Transport::Tls && error.get_ref().is_some() => return FlowError(tls::explain(&error)),
             Err(error) => return FlowError(explain(&error)),
         }
         loop {
             match framer.next() {
                 Ok(Some(Frame::Message(bytes))) => {
-                    let message = Arrival::Message { flow: Some(ends.flow), from: ends.from, bytes };
+                    let message = Arrival::Message { flow: ends.flow, transport: ends.transport, from: ends.from, bytes };
                     // Waits for room: the other side is slowed down, and only it.
                     tokio::select! {
                         () = over.cancelled() => return FlowError(String::from("it does not take what is sent")),

@@ -1,0 +1,1 @@
+//! Trunks made by hand on the loopback.
