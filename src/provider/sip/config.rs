@@ -349,15 +349,22 @@ impl Config {
         let unfit = |text: &str| text.is_empty() || text.len() > MAX_TEXT_BYTES || text.chars().any(char::is_control);
         let secret = |secret: &Option<Secret<String>>| secret.as_ref().is_some_and(|secret| unfit(secret.expose()));
         let username = self.username.as_deref();
-        let domain = |text: &str| unfit(text) || !format!("sip:{text}").parse::<TrunkUri>().is_ok_and(|uri| {
-            uri.port.is_none() && uri.transport.is_none()
-        });
+        let domain = |text: &str| {
+            unfit(text)
+                || !format!("sip:{text}")
+                    .parse::<TrunkUri>()
+                    .is_ok_and(|uri| uri.port.is_none() && uri.transport.is_none())
+        };
         let checks = [
             ("username", username.is_some_and(unfit), "write 1 to 256 characters, no control characters"),
             ("username", username.is_none() && self.password.is_some(), "is missing beside `password`"),
             ("username", username.is_none() && self.register, "is missing: a registration needs one"),
             ("password", secret(&self.password), "write 1 to 256 characters, no control characters"),
-            ("password", self.password.is_none() && self.username.is_some() && self.register, "is missing; give it as password_file"),
+            (
+                "password",
+                self.password.is_none() && self.username.is_some() && self.register,
+                "is missing; give it as password_file",
+            ),
             (
                 "from_domain",
                 self.from_domain.as_deref().is_some_and(domain),
@@ -374,7 +381,8 @@ impl Config {
 
     fn faults_of_network(&self) -> Vec<ConfigFault> {
         let surely_tls = self.all_trunks().all(|trunk| self.first_hop(trunk).is_surely_tls());
-        let twice = self.all_trunks().enumerate().any(|(at, trunk)| self.all_trunks().take(at).any(|other| other == trunk));
+        let twice =
+            self.all_trunks().enumerate().any(|(at, trunk)| self.all_trunks().take(at).any(|other| other == trunk));
         let unusable = |address: IpAddr| address.is_unspecified() || address.is_multicast();
         let ports = self.media_ports;
         let holds_bind = (ports.first..=ports.last).contains(&self.bind.port());
@@ -386,7 +394,11 @@ impl Config {
                 self.srtp == Srtp::Required && !surely_tls,
                 "is \"required\", but not every trunk is reached over TLS: write sips:, or ;transport=tls, as keys would be read on the way",
             ),
-            ("public_address", self.public_address.is_some_and(unusable), "write the address that the carrier sees, as in 203.0.113.7"),
+            (
+                "public_address",
+                self.public_address.is_some_and(unusable),
+                "write the address that the carrier sees, as in 203.0.113.7",
+            ),
             ("bind", self.bind.ip().is_multicast(), "write an address of this machine, or 0.0.0.0"),
             ("media_ports", holds_bind, "holds the port of `bind`; take another range"),
             (
@@ -452,7 +464,8 @@ impl Config {
             Host::Address(address) => !address.is_loopback(),
             Host::Name(name) => name != "localhost",
         };
-        let clear = self.all_trunks().map(|trunk| self.first_hop(trunk)).any(|hop| outside(hop) && !hop.is_surely_tls());
+        let clear =
+            self.all_trunks().map(|trunk| self.first_hop(trunk)).any(|hop| outside(hop) && !hop.is_surely_tls());
         let checks = [
             (
                 "trunk",

@@ -102,9 +102,7 @@ impl Signer {
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::{
-        signature::{ECDSA_P256_SHA256_FIXED, KeyPair, UnparsedPublicKey},
-    };
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, KeyPair, UnparsedPublicKey};
 
     use super::*;
     use crate::secret::Secret;
@@ -159,7 +157,9 @@ mod tests {
         let mut config = settings(&key);
         config.identity_key = Some(Secret::new(String::from("hunter2")));
         let fault = Signer::new(&config).unwrap_err();
-        assert!(fault.to_string().starts_with("`identity_key`: holds no private key") && !fault.why.contains("hunter2"));
+        assert!(
+            fault.to_string().starts_with("`identity_key`: holds no private key") && !fault.why.contains("hunter2")
+        );
         let other = EcdsaKeyPair::generate(&aws_lc_rs::signature::ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
         let fault = Signer::new(&settings(&other)).unwrap_err();
         assert!(fault.why.contains("P-256"), "{fault}");

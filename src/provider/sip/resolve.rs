@@ -124,12 +124,7 @@ impl Resolver {
             bound(builder.options_mut());
             builder.build()
         });
-        Self {
-            dns: dns.map_err(|error| error.to_string()),
-            families,
-            entropy,
-            last_good: Mutex::default(),
-        }
+        Self { dns: dns.map_err(|error| error.to_string()), families, entropy, last_good: Mutex::default() }
     }
 
     /// The hops of a trunk, best first. The order among equals is drawn anew each time (RFC 2782). When DNS does not
@@ -232,8 +227,9 @@ impl Resolver {
 
     async fn servers(&self, service: &str) -> Result<Vec<SRV>, ResolveError> {
         let records = self.look_up(service, RecordType::SRV).await?;
-        let servers =
-            records.into_iter().filter_map(|record| if let RData::SRV(server) = record.data { Some(server) } else { None });
+        let servers = records
+            .into_iter()
+            .filter_map(|record| if let RData::SRV(server) = record.data { Some(server) } else { None });
         Ok(servers.take(MAX_SRV).collect())
     }
 
@@ -281,9 +277,7 @@ impl Resolver {
             whole.set_fqdn(true);
         }
         match dns.lookup(whole, kind).await {
-            Ok(lookup) => {
-                Ok(lookup.answers().iter().filter(|record| record.record_type() == kind).cloned().collect())
-            }
+            Ok(lookup) => Ok(lookup.answers().iter().filter(|record| record.record_type() == kind).cloned().collect()),
             Err(error) if error.is_no_records_found() || error.is_nx_domain() => Ok(Vec::new()),
             Err(NetError::Timeout | NetError::NoConnections) => Err(ResolveError::NoAnswer(shown())),
             Err(NetError::Dns(DnsError::ResponseCode(code))) => Err(ResolveError::Failed(shown(), code.to_string())),
@@ -326,8 +320,11 @@ fn in_order(mut servers: Vec<SRV>, entropy: &dyn Entropy) -> Vec<SRV> {
     servers.sort_by_key(|server| (server.priority, server.weight));
     let mut ordered = Vec::with_capacity(servers.len());
     while let Some(priority) = servers.first().map(|server| server.priority) {
-        let total: u64 =
-            servers.iter().take_while(|server| server.priority == priority).map(|server| u64::from(server.weight)).sum();
+        let total: u64 = servers
+            .iter()
+            .take_while(|server| server.priority == priority)
+            .map(|server| u64::from(server.weight))
+            .sum();
         let drawn = draw(entropy, total);
         let mut sum = 0;
         let at = servers.iter().position(|server| {

@@ -98,7 +98,11 @@ impl Trunks {
 
     /// Takes a place for a call: the first server that is up, on the first trunk that has room. Servers that are down are
     /// tried when no other is left, and not too often. Also how long the call has to wait for its turn.
-    pub(crate) fn take(&mut self, now: Timestamp, passed: impl Fn(Target) -> bool) -> Result<(Target, Duration), Unavailable> {
+    pub(crate) fn take(
+        &mut self,
+        now: Timestamp,
+        passed: impl Fn(Target) -> bool,
+    ) -> Result<(Target, Duration), Unavailable> {
         let mut why = if self.is_empty() { Unavailable::Unknown } else { Unavailable::Exhausted };
         for up in [true, false] {
             for (index, trunk) in self.trunks.iter_mut().enumerate() {
@@ -216,7 +220,10 @@ mod tests {
         assert_eq!(taken(&mut trunks, at(0), &[FIRST()]), Ok((2, 0)));
         assert_eq!(taken(&mut trunks, at(0), &[FIRST(), SECOND()]), Ok((3, 0)));
         assert_eq!(taken(&mut trunks, at(0), &[FIRST(), SECOND(), BACKUP()]), Err(Unavailable::Exhausted));
-        assert_eq!(Trunks::new(&Config::for_trunk("sip:a".parse().unwrap())).take(at(0), |_| false), Err(Unavailable::Unknown));
+        assert_eq!(
+            Trunks::new(&Config::for_trunk("sip:a".parse().unwrap())).take(at(0), |_| false),
+            Err(Unavailable::Unknown)
+        );
     }
 
     #[test]

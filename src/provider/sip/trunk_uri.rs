@@ -121,7 +121,8 @@ fn host_and_port(text: &str) -> Result<(Host, Option<u16>), NotATrunk> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (inside, after) = rest.split_once(']').ok_or(NotATrunk("the bracket of the address is not closed"))?;
-            let address: Ipv6Addr = inside.parse().map_err(|_| NotATrunk("there is no IPv6 address in the brackets"))?;
+            let address: Ipv6Addr =
+                inside.parse().map_err(|_| NotATrunk("there is no IPv6 address in the brackets"))?;
             let port = if after.is_empty() { None } else { Some(after.strip_prefix(':').unwrap_or("?")) };
             (Host::Address(IpAddr::V6(address)), port)
         }

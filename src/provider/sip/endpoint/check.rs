@@ -71,9 +71,13 @@ async fn answer(inner: &Inner, target: Target) -> Result<String, String> {
         ProbeResult::Answered { code: 403, .. } => Err(String::from(
             "it forbids us to ask (403); does the carrier know this machine's address, or are username and password wrong?",
         )),
-        ProbeResult::Answered { code: 408, .. } => Err(String::from("it answers 408: what is behind it does not answer")),
+        ProbeResult::Answered { code: 408, .. } => {
+            Err(String::from("it answers 408: what is behind it does not answer"))
+        }
         ProbeResult::Answered { code: 503, .. } => Err(String::from("it answers 503: it takes no calls now")),
-        ProbeResult::Answered { code, took, .. } => Ok(format!("answers OPTIONS with {code} in {} ms", took.as_millis())),
+        ProbeResult::Answered { code, took, .. } => {
+            Ok(format!("answers OPTIONS with {code} in {} ms", took.as_millis()))
+        }
         ProbeResult::Silent => Err(String::from(
             "no answer to OPTIONS; is it the right transport, and does the carrier let this machine's address in?",
         )),

@@ -140,7 +140,11 @@ impl Course {
             routes: config.outbound_proxy.iter().map(|proxy| format!("{proxy};lr")).collect(),
             offer: (self.outgoing.offer)(facing),
             credentials: inner.credentials(),
-            redirects: config.all_trunks().map(|trunk| trunk.host.to_string()).chain(config.redirect_hosts.clone()).collect(),
+            redirects: config
+                .all_trunks()
+                .map(|trunk| trunk.host.to_string())
+                .chain(config.redirect_hosts.clone())
+                .collect(),
             headers: self.headers(inner, trunk),
             ring_limit: left,
         }
@@ -153,10 +157,9 @@ impl Course {
                 display: self.outgoing.display.clone(),
                 uri: format!("sip:{}@{}", inner.number(&self.outgoing.from), inner.config.own_domain(trunk)),
             },
-            Privacy::Id => Party {
-                display: Some(String::from("Anonymous")),
-                uri: String::from("sip:anonymous@anonymous.invalid"),
-            },
+            Privacy::Id => {
+                Party { display: Some(String::from("Anonymous")), uri: String::from("sip:anonymous@anonymous.invalid") }
+            }
         }
     }
 

@@ -1,11 +1,7 @@
 //! Owns the one task that drives the protocol core of a carrier: commands, messages and the passing of time go in, bytes
 //! and events come out. No lock is held and nothing is awaited while the core works.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -19,8 +15,8 @@ use crate::{
         trunk_uri::{Host, TrunkUri},
     },
     sip::{
-        self, CallKey, Canceled, Event, Exhausted, FlowId, Input, Invite, OfferId, Output, Probe, ProbeKey, ProbeResult,
-        Reason, Refusal, Registration, RegistrationKey, RegistrationState, Transmit, Transport, Uac,
+        self, CallKey, Canceled, Event, Exhausted, FlowId, Input, Invite, OfferId, Output, Probe, ProbeKey,
+        ProbeResult, Reason, Refusal, Registration, RegistrationKey, RegistrationState, Transmit, Transport, Uac,
     },
     time::Timestamp,
 };
@@ -152,7 +148,13 @@ impl Driver {
             Arrival::Message { flow, transport, from, bytes } => {
                 self.learn(flow, &bytes);
                 let host = from.ip().to_string();
-                self.put(Input::Received(sip::Arrival { flow, transport, host: &host, port: from.port(), bytes: &bytes }));
+                self.put(Input::Received(sip::Arrival {
+                    flow,
+                    transport,
+                    host: &host,
+                    port: from.port(),
+                    bytes: &bytes,
+                }));
             }
             Arrival::Lost { flow, why } => {
                 tracing::info!(provider.name = %self.inner.name, sip.flow = flow.0, "a connection of a trunk broke: {why}");
@@ -469,7 +471,10 @@ const fn is_private(address: std::net::IpAddr) -> bool {
             address.is_private() || address.is_loopback() || address.is_link_local() || address.is_unspecified()
         }
         std::net::IpAddr::V6(address) => {
-            address.is_loopback() || address.is_unspecified() || address.is_unique_local() || address.is_unicast_link_local()
+            address.is_loopback()
+                || address.is_unspecified()
+                || address.is_unique_local()
+                || address.is_unicast_link_local()
         }
     }
 }

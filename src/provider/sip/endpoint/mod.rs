@@ -38,7 +38,8 @@ use crate::{
     id::Entropy,
     phone::E164,
     sip::{
-        CallKey, Credentials, EndCause, Ender, FlowId, OfferId, Party, Path, Reason, Refusal, Settings, Trace, Transport, Uac,
+        CallKey, Credentials, EndCause, Ender, FlowId, OfferId, Party, Path, Reason, Refusal, Settings, Trace,
+        Transport, Uac,
     },
     time::{Clock, Timestamp},
 };
@@ -237,7 +238,12 @@ impl Endpoint {
     ///
     /// # Errors
     /// What is wrong with the settings, or the address cannot be bound.
-    pub fn start(name: &str, config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, StartError> {
+    pub fn start(
+        name: &str,
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, StartError> {
         let endpoint = Self::open(name, config, clock, entropy)?;
         upkeep::start(&endpoint.0);
         Ok(endpoint)
@@ -302,7 +308,9 @@ impl Endpoint {
         let now = inner.now();
         let first = lock(&inner.trunks).take(now, |_| false).map_err(|why| match why {
             Unavailable::Full => PlaceError::Full,
-            Unavailable::Unknown | Unavailable::Down | Unavailable::Exhausted => PlaceError::Unreachable(why.to_string()),
+            Unavailable::Unknown | Unavailable::Down | Unavailable::Exhausted => {
+                PlaceError::Unreachable(why.to_string())
+            }
         })?;
         let call = CallKey(inner.next_key());
         let (told, events) = mpsc::channel(MAX_EVENTS);

@@ -114,7 +114,11 @@ async fn ask(inner: &Arc<Inner>, target: Target) {
 }
 
 /// Sends OPTIONS to a server. An error says why it cannot be reached.
-pub(super) async fn probe(inner: &Inner, target: Target, credentials: Option<Credentials>) -> Result<ProbeResult, String> {
+pub(super) async fn probe(
+    inner: &Inner,
+    target: Target,
+    credentials: Option<Credentials>,
+) -> Result<ProbeResult, String> {
     let opened = inner.network.flow(&inner.destination(target)).await.map_err(|error| error.to_string())?;
     let trunk = inner.trunk(target);
     let probe = Probe {

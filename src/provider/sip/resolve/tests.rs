@@ -19,7 +19,8 @@ struct Counted(AtomicU64);
 impl Entropy for Counted {
     fn fill(&self, bytes: &mut [u8]) {
         for byte in bytes {
-            let next = |state: u64| state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let next =
+                |state: u64| state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let state = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| Some(next(state))).unwrap();
             *byte = (state >> 56) as u8;
         }
@@ -243,7 +244,8 @@ async fn weights_share_the_load_and_priorities_come_first() {
 
 #[tokio::test]
 async fn silence_is_bounded_and_the_last_good_list_stands_in() {
-    let zone = Zone::default().srv("_sip._udp.once.example", 1, 1, 5060, "host.example").a("host.example", [192, 0, 2, 1]);
+    let zone =
+        Zone::default().srv("_sip._udp.once.example", 1, 1, 5060, "host.example").a("host.example", [192, 0, 2, 1]);
     let (address, zone) = zone.serve().await;
     let resolver = Resolver::new(&[address], BOTH, entropy());
     let started = tokio::time::Instant::now();

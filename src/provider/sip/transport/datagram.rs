@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::{net::UdpSocket, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::{Arrival, FlowError, MAX_MESSAGE_BYTES, explain, frame};
+use super::{Arrival, FlowError, MAX_MESSAGE_BYTES, explain, noise};
 use crate::sip::{FlowId, Transport};
 
 /// Room of the system for datagrams that were not read yet, in bytes: some hundred milliseconds of a busy trunk.
@@ -76,7 +76,12 @@ fn lossy<T>(sent: Result<(), mpsc::error::TrySendError<T>>) -> bool {
 }
 
 /// Reads one socket until the stop.
-pub(super) async fn read(socket: Arc<UdpSocket>, flow: Option<FlowId>, queue: impl Queue + Send, stop: CancellationToken) {
+pub(super) async fn read(
+    socket: Arc<UdpSocket>,
+    flow: Option<FlowId>,
+    queue: impl Queue + Send,
+    stop: CancellationToken,
+) {
     let mut buffer = vec![0; MAX_MESSAGE_BYTES];
     loop {
         let received = tokio::select! {
@@ -86,11 +91,11 @@ pub(super) async fn read(socket: Arc<UdpSocket>, flow: Option<FlowId>, queue: im
         let goes_on = match received {
             Ok((length, from)) => {
                 let bytes = buffer.get(..length).unwrap_or_default();
-                if frame::begins_like_sip(bytes) {
+                if noise::begins_like_sip(bytes) {
                     queue.put(flow, Ok((from, Bytes::copy_from_slice(bytes))))
                 } else {
                     // Empty ones and line ends keep bindings open; everything else is noise.
-                    if !frame::is_keep_alive(bytes) {
+                    if !noise::is_keep_alive(bytes) {
                         metrics::counter!("ringproof_sip_noise_total").increment(1);
                     }
                     true

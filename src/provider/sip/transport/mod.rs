@@ -3,7 +3,7 @@
 //! business.
 
 mod datagram;
-mod frame;
+mod noise;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -352,7 +352,12 @@ impl Network {
         outcome
     }
 
-    async fn connect(&self, id: FlowId, connection: u64, destination: &Destination) -> Result<(SocketAddr, Sink), FlowError> {
+    async fn connect(
+        &self,
+        id: FlowId,
+        connection: u64,
+        destination: &Destination,
+    ) -> Result<(SocketAddr, Sink), FlowError> {
         let hop = destination.hop;
         let told = |error: io::Error| FlowError(explain(&error));
         match hop.transport {
@@ -391,7 +396,12 @@ impl Network {
     }
 
     /// Writes down how opening a flow went, and sends what waited for it.
-    fn settle(&self, id: FlowId, connection: u64, opened: Result<(SocketAddr, Sink), FlowError>) -> Result<Opened, FlowError> {
+    fn settle(
+        &self,
+        id: FlowId,
+        connection: u64,
+        opened: Result<(SocketAddr, Sink), FlowError>,
+    ) -> Result<Opened, FlowError> {
         let mut flows = lock(&self.0.flows);
         let Some(flow) = flows.by_id.get_mut(&id) else { return Err(FlowError(String::from("the flow is gone"))) };
         let pending = match std::mem::replace(&mut flow.stage, Stage::Closed) {

@@ -19,13 +19,11 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    super::trunk_uri::Host,
-    Arrival, CONNECT_WITHIN, FlowError, Network, explain,
-    frame::{Frame, Framer},
-    tls,
+use super::{super::trunk_uri::Host, Arrival, CONNECT_WITHIN, FlowError, Network, explain, tls};
+use crate::sip::{
+    FlowId, Transport,
+    message::{Frame, Framer},
 };
-use crate::sip::{FlowId, Transport};
 
 /// Most messages that wait to be written. A trunk that does not read them is as good as gone.
 const MAX_WAITING: usize = 512;
@@ -147,23 +145,25 @@ async fn read_all(
     over: &CancellationToken,
 ) -> FlowError {
     let mut framer = Framer::default();
+    let mut buffer = vec![0; READ_BYTES];
     loop {
-        let room = framer.room();
-        room.reserve(READ_BYTES);
         let count = tokio::select! {
             () = over.cancelled() => return FlowError(String::from("it does not take what is sent")),
-            count = read.read_buf(room) => count,
+            count = read.read(&mut buffer) => count,
         };
         match count {
             Ok(0) => return FlowError(String::from("it closed the connection")),
-            Ok(_) => {}
-            Err(error) if ends.transport == Transport::Tls && error.get_ref().is_some() => return FlowError(tls::explain(&error)),
+            Ok(count) => framer.push(buffer.get(..count).unwrap_or_default()),
+            Err(error) if ends.transport == Transport::Tls && error.get_ref().is_some() => {
+                return FlowError(tls::explain(&error));
+            }
             Err(error) => return FlowError(explain(&error)),
         }
         loop {
-            match framer.next() {
+            match framer.poll() {
                 Ok(Some(Frame::Message(bytes))) => {
-                    let message = Arrival::Message { flow: ends.flow, transport: ends.transport, from: ends.from, bytes };
+                    let (flow, transport, from) = (ends.flow, ends.transport, ends.from);
+                    let message = Arrival::Message { flow, transport, from, bytes: Bytes::from(bytes) };
                     // Waits for room: the other side is slowed down, and only it.
                     tokio::select! {
                         () = over.cancelled() => return FlowError(String::from("it does not take what is sent")),
@@ -177,7 +177,7 @@ async fn read_all(
                 Ok(None) => break,
                 Err(bad) => {
                     metrics::counter!("ringproof_sip_noise_total").increment(1);
-                    return FlowError(bad.to_string());
+                    return FlowError(format!("it sends what is not SIP: {bad}"));
                 }
             }
         }

@@ -66,7 +66,8 @@ pub(crate) fn client(config: &Config) -> Result<Arc<ClientConfig>, Vec<ConfigFau
         Ok(client) if faults.is_empty() => Ok(Arc::new(client)),
         Ok(_) => Err(faults),
         Err(error) => {
-            let why = format!("does not belong to `client_certificate`, or is of a kind that is not supported: {error}");
+            let why =
+                format!("does not belong to `client_certificate`, or is of a kind that is not supported: {error}");
             faults.push(ConfigFault { member: "client_key", why });
             Err(faults)
         }
@@ -85,15 +86,17 @@ pub(crate) fn server_name(host: &Host) -> io::Result<ServerName<'static>> {
 pub(crate) fn explain(error: &io::Error) -> String {
     let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
         return match error.kind() {
-            io::ErrorKind::UnexpectedEof => {
-                String::from("it ends the TLS handshake; is the port one for TLS, and does it want a client certificate?")
-            }
+            io::ErrorKind::UnexpectedEof => String::from(
+                "it ends the TLS handshake; is the port one for TLS, and does it want a client certificate?",
+            ),
             _ => format!("the TLS handshake breaks: {error}"),
         };
     };
     match error {
         Error::InvalidCertificate(CertificateError::Other(OtherError(other))) if other.is::<OnlyByWildcard>() => {
-            String::from("only a wildcard in its certificate covers the trunk; if the carrier has no other, set wildcard_certificates = true")
+            String::from(
+                "only a wildcard in its certificate covers the trunk; if the carrier has no other, set wildcard_certificates = true",
+            )
         }
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => String::from(
             "its certificate comes from an authority that is not known here; give the authority's certificate as ca_file",
@@ -106,7 +109,9 @@ pub(crate) fn explain(error: &io::Error) -> String {
         }
         Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => String::from("its certificate is not for the host of `trunk`; write the trunk by the name in the certificate"),
+        ) => String::from(
+            "its certificate is not for the host of `trunk`; write the trunk by the name in the certificate",
+        ),
         Error::InvalidCertificate(other) => format!("its certificate is refused: {other}"),
         Error::InvalidMessage(_) => String::from("it does not speak TLS at this port; is the port right?"),
         Error::AlertReceived(alert) => format!(

@@ -46,7 +46,8 @@ mod tests {
     use super::*;
 
     fn read(via: &str) -> Option<(String, Option<String>)> {
-        let message = format!("SIP/2.0 200 OK\r\nTo: <sip:a@b;branch=no>\r\n{via}\r\nVia: SIP/2.0/UDP x;branch=last\r\n\r\n");
+        let message =
+            format!("SIP/2.0 200 OK\r\nTo: <sip:a@b;branch=no>\r\n{via}\r\nVia: SIP/2.0/UDP x;branch=last\r\n\r\n");
         let via = first_via(message.as_bytes())?;
         Some((String::from_utf8(via.branch.to_vec()).unwrap(), via.seen_as.map(|address| address.to_string())))
     }
@@ -58,9 +59,13 @@ mod tests {
             read("Via: SIP/2.0/UDP 10.0.0.1:5060;rport=40000;received=203.0.113.7;branch=z9hG4bKa"),
             seen("z9hG4bKa", "203.0.113.7:40000")
         );
-        assert_eq!(read("v : SIP/2.0/TLS h ; Branch = b ; RECEIVED=[2001:db8::1];rport=1, x"), seen("b", "[2001:db8::1]:1"));
+        assert_eq!(
+            read("v : SIP/2.0/TLS h ; Branch = b ; RECEIVED=[2001:db8::1];rport=1, x"),
+            seen("b", "[2001:db8::1]:1")
+        );
         let nothing = Some((String::from("b"), None));
-        for via in ["rport;branch=b", "rport=0;received=192.0.2.1;branch=b", "received=x;rport=5;branch=b", "branch=b"] {
+        for via in ["rport;branch=b", "rport=0;received=192.0.2.1;branch=b", "received=x;rport=5;branch=b", "branch=b"]
+        {
             assert_eq!(read(&format!("VIA: SIP/2.0/UDP h;{via}")), nothing, "{via}");
         }
         assert_eq!(read("X: y"), Some((String::from("last"), None)));
