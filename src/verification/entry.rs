@@ -44,8 +44,7 @@ impl Step<'_> {
         };
         // Whoever presses a key at once has heard next to nothing: the same question stays open and is said anew.
         let as_if_unheard = class == EntryClass::TooEarly && self.early_entries(index) < MAX_FREE_EARLY_ENTRIES;
-        let moved =
-            if as_if_unheard { Move { to: position.clone(), verdict: None } } else { self.flow.hear(&position, heard) };
+        let moved = if as_if_unheard { Move { to: position, verdict: None } } else { self.flow.hear(&position, heard) };
         self.v.turn = self.v.turn.saturating_add(1);
         self.out.spends = Some(turn);
         if let Some(call) = self.call_mut(index) {

@@ -79,23 +79,17 @@ fn of_tls(error: &RedisError) -> Option<&'static str> {
     // The library keeps what it was given in an `Arc`.
     let given = error.source()?.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
     let io: &io::Error = given.downcast_ref()?;
-    match io.get_ref()?.downcast_ref::<rustls::Error>()? {
-        rustls::Error::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => Some(
-            "the certificate of Redis is of another name: store.url must have the name, or the address, that it was made for",
-        ),
-        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-            Some("the certificate of Redis has expired")
-        }
-        rustls::Error::InvalidCertificate(_) => Some(
-            "the certificate of Redis is not signed by an authority that we know: name its file in ca_file of [store]",
-        ),
-        rustls::Error::InvalidMessage(_) => {
-            Some("this port of Redis speaks no TLS: write redis://, or name its TLS port")
-        }
-        _ => Some("no encrypted connection to Redis came about: compare its TLS settings"),
-    }
+    let tls: &rustls::Error = io.get_ref()?.downcast_ref()?;
+    let rustls::Error::InvalidCertificate(fault) = tls else {
+        return Some("no encrypted connection to Redis came about: does this port speak TLS, and with which versions?");
+    };
+    Some(if matches!(fault, CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) {
+        "the certificate of Redis is of another name: store.url must have the name, or the address, that it was made for"
+    } else if matches!(fault, CertificateError::Expired | CertificateError::ExpiredContext { .. }) {
+        "the certificate of Redis has expired"
+    } else {
+        "the certificate of Redis is not signed by an authority that we know: name its file in ca_file of [store]"
+    })
 }
 
 fn rest(error: &RedisError, fault: impl Fn(bool, bool, Meaning) -> Fault) -> Fault {

@@ -1,9 +1,10 @@
 //! What it costs Redis to find one call record whose verification is no longer kept.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use ringproof::{id::CallId, time::Timestamp, verification::Verification};
+use tokio::time::Instant;
 
 use super::{
     lab::{Lab, until},

@@ -4,7 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use ringproof::{
@@ -12,6 +12,7 @@ use ringproof::{
     time::{Clock, SystemClock},
 };
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use super::{
     lab::config,
