@@ -14,8 +14,15 @@ use crate::sip::{FlowId, Transport};
 /// Room of the system for datagrams that were not read yet, in bytes: some hundred milliseconds of a busy trunk.
 const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
 
-/// A socket that takes datagrams from everywhere.
+/// A socket that takes datagrams from everywhere. Fails where another process has the port: sharing it, which our own
+/// sockets do, would give that one half of what is meant for us.
 pub(super) fn bind(own: SocketAddr) -> io::Result<UdpSocket> {
+    let alone = Socket::new(Domain::for_address(own), Type::DGRAM, Some(Protocol::UDP))?;
+    if own.is_ipv6() {
+        alone.set_only_v6(true)?;
+    }
+    alone.bind(&SockAddr::from(own))?;
+    drop(alone);
     UdpSocket::from_std(socket(own)?.into())
 }
 
