@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench setup
+.PHONY: help demo test lint fmt bench prompts setup
 
 CARGO_FLAGS ?= --locked
 
@@ -29,6 +29,9 @@ fmt: ## formats the sources
 
 bench: setup ## what one verification costs, against the floor measured in the same run
 	cargo bench $(CARGO_FLAGS) --bench verifications -- $(ARGS)
+
+prompts: ## renders what the call flows say, for carriers that cannot speak; only what changed
+	@scripts/prompts/run $(ARGS)
 
 setup: ## installs what the tests need and this machine lacks
 	@scripts/setup test

@@ -96,6 +96,8 @@ rules! {
     Placeholder = "placeholder",
     /// What the flow asks for can be done by every carrier it may be played by.
     Carrier = "carrier",
+    /// Where a carrier cannot speak, there is a good recording of everything that is said.
+    Audio = "audio",
 }
 
 impl fmt::Display for Rule {

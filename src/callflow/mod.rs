@@ -237,6 +237,8 @@ pub struct Wording {
     pub purpose: Option<Purpose>,
     /// Said only where the client gave a text about its purpose: the call makes sense without it.
     pub with_text: bool,
+    /// Written for the language of the script itself, not taken from a shorter tag.
+    pub of_language: bool,
     /// Its parts in order; together they are the text. None for a text that is one fixed part.
     pub parts: Vec<Part>,
 }

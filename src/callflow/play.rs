@@ -345,7 +345,8 @@ impl Voice<'_> {
         let (text, parts) = wording.template.fill(self.saying);
         let takes = speaking_time(self.flow.language_at(self.language), &text);
         let Variant { purpose, with_text, .. } = *variant;
-        let wording = Wording { flow: Arc::clone(&self.flow.id), purpose, with_text, parts };
+        let of_language = wording.language.eq_ignore_ascii_case(self.flow.language_at(self.language));
+        let wording = Wording { flow: Arc::clone(&self.flow.id), purpose, with_text, of_language, parts };
         lines.push(Line::Say { prompt: prompt.id.clone(), text, takes, wording });
     }
 }

@@ -32,6 +32,16 @@ impl Slot {
     pub(super) const ALL: [(&'static str, Self); 3] =
         [("brand", Self::Brand), ("purpose", Self::Purpose), ("last_digits", Self::LastDigits)];
 
+    /// Its name between braces, as texts have it.
+    #[must_use]
+    pub const fn placeholder(self) -> &'static str {
+        match self {
+            Self::Brand => "{brand}",
+            Self::Purpose => "{purpose}",
+            Self::LastDigits => "{last_digits}",
+        }
+    }
+
     /// A value of the length that the estimate reckons with.
     const fn nominal(self) -> &'static str {
         match self {

@@ -9,3 +9,4 @@ mod resolve;
 mod transport;
 mod trunk;
 pub mod trunk_uri;
+pub mod voice;

@@ -1,6 +1,7 @@
 //! Owns what is said and heard in a SIP call: prompts, keys, the quality of a line. It reads no clock, no network and
 //! no randomness: packets, times and seeds are handed in. Which call it is, and what a key means, is decided elsewhere.
 
+pub mod clip;
 pub mod dial;
 pub mod event;
 pub mod g711;
