@@ -1,7 +1,8 @@
 """Listens to the English clips with an offline recogniser (PocketSphinx) and says what share of the words it understood.
 
 Its model was made from wide-band speech, so a telephone's 8 kHz cost it words that a person would understand: this
-finds a clip that says something else, or nothing, and is no measure of quality. The digits are told apart by a grammar.
+finds a clip that says something else, or nothing, and is no measure of quality. What it makes of the digits, told
+apart by a grammar, is printed and decides nothing: without the band above 4 kHz it does not hear an s or an f.
 """
 
 import json
@@ -14,7 +15,6 @@ from pocketsphinx import Decoder
 
 AUDIO = Path(__file__).resolve().parents[2] / "callflows" / "audio"
 LEAST_UNDERSTOOD = 0.4
-MOST_DIGITS_MISHEARD = 3
 
 
 def pcm(path: Path) -> bytes:
@@ -66,7 +66,7 @@ def main() -> int:
         print(f"{right:2}/{len(wanted):2} {clip['file']}: {' '.join(said)}")
     share = understood / max(total, 1)
     print(f"{understood} of {total} words understood ({share:.0%}); {wrong_digits} digits misheard")
-    return 0 if share >= LEAST_UNDERSTOOD and wrong_digits <= MOST_DIGITS_MISHEARD else 1
+    return 0 if share >= LEAST_UNDERSTOOD else 1
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def embed(languages: list[str]) -> None:
         rows.append(f'    ("{language}", include_str!("{language}/manifest.json"), &[')
         rows += [f'        ("{file}", include_bytes!("{language}/{file}")),' for file in files]
         rows.append("    ]),")
-    (OUT / "embedded.rs").write_text("\n".join([*rows, "]", ""]), encoding="utf-8")
+    (OUT / "embedded.in").write_text("\n".join([*rows, "]", ""]), encoding="utf-8")
 
 
 def intact(path: Path, checksum: str) -> bool:

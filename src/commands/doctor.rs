@@ -11,10 +11,11 @@ use super::{
     api::local,
     flow::summary,
     output::{Mark, Output, plain},
+    playable::{self, Found},
     serve::chain,
 };
 use crate::{
-    callflow::Flows,
+    callflow::{Diagnostic, Flows},
     config::{self, Config, LoadError, Loaded},
     phone,
     provider::CheckKind,
@@ -275,10 +276,15 @@ async fn carriers(config: &Config, flows: Option<&Flows>, report: &mut Report<'_
             }
             Err(_) => report.broken(&what, "no answer", "is its address right, and may this machine reach it?")?,
         }
-        let needs_entries =
-            flows.is_some_and(|flows| flows.iter().any(|flow| flow.mode() == crate::outcome::Mode::Match));
-        if needs_entries && !carrier.provider.capabilities().entries {
-            report.warning(&what, "cannot gather several keys", "mode match goes through other carriers")?;
+    }
+    let Some(flows) = flows else { return Ok(()) };
+    for Found { fault, harmless } in playable::look(flows, config.callflows.dir.as_deref(), Some(config)) {
+        let Diagnostic { file, line, column, message, suggestion, .. } = fault;
+        let detail = format!("{file}:{line}:{column}: {message}");
+        if harmless {
+            report.warning("prompts", &detail, &suggestion)?;
+        } else {
+            report.broken("prompts", &detail, &suggestion)?;
         }
     }
     Ok(())

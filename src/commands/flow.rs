@@ -15,10 +15,11 @@ use clap::Subcommand;
 use super::{
     Exit, Outcome,
     output::{Mark, Output},
+    playable,
 };
 use crate::{
     callflow::{CallFlow, Diagnostic, Flows, MAX_FILE_BYTES, Position, Saying},
-    config::{self, Sources},
+    config::{self, Config, Sources},
     dtmf::Digits,
     outcome::Purpose,
 };
@@ -125,8 +126,8 @@ pub(super) fn run(flow: &Flow, out: &mut Output) -> Outcome {
 }
 
 fn check(arguments: &Check, out: &mut Output) -> Outcome {
-    let sources = match sources(arguments) {
-        Ok(sources) => sources,
+    let (sources, folder, config) = match sources(arguments) {
+        Ok(found) => found,
         Err(why) => {
             out.fault(&why)?;
             return Ok(Exit::Broken);
@@ -136,25 +137,41 @@ fn check(arguments: &Check, out: &mut Output) -> Outcome {
         Ok(flows) => flows,
         Err(faults) => {
             if arguments.json {
-                for fault in &faults {
-                    let Diagnostic { file, line, column, rule, message, suggestion } = fault;
-                    let fault = serde_json::json!({ "file": file, "line": line, "column": column,
-                        "rule": rule.as_str(), "message": message, "suggestion": suggestion });
-                    out.line(&fault.to_string())?;
-                }
+                as_json(&faults, out)?;
             } else {
                 tell(&faults, out)?;
             }
             return Ok(Exit::Broken);
         }
     };
+    let (harmless, broken): (Vec<_>, Vec<_>) =
+        playable::look(&flows, folder.as_deref(), config.as_deref()).into_iter().partition(|found| found.harmless);
+    let broken: Vec<_> = broken.into_iter().map(|found| found.fault).collect();
     if arguments.json {
-        return Ok(Exit::Done);
+        as_json(&broken, out)?;
+        return Ok(if broken.is_empty() { Exit::Done } else { Exit::Broken });
+    }
+    for found in &harmless {
+        out.note(&format!("! {}", found.fault))?;
+    }
+    if !broken.is_empty() {
+        tell(&broken, out)?;
+        return Ok(Exit::Broken);
     }
     for flow in flows.iter() {
         out.line(&format!("{} {}", out.paint("✓", Mark::Good), summary(flow)))?;
     }
     Ok(Exit::Done)
+}
+
+fn as_json(faults: &[Diagnostic], out: &mut Output) -> io::Result<()> {
+    for fault in faults {
+        let Diagnostic { file, line, column, rule, message, suggestion } = fault;
+        let fault = serde_json::json!({ "file": file, "line": line, "column": column,
+            "rule": rule.as_str(), "message": message, "suggestion": suggestion });
+        out.line(&fault.to_string())?;
+    }
+    Ok(())
 }
 
 /// A flow in one line.
@@ -191,21 +208,31 @@ fn longest(flow: &CallFlow) -> Duration {
     flow.languages().map(first).max().unwrap_or_default()
 }
 
-/// Path and text of what is to be checked beside the built-in flows.
-fn sources(arguments: &Check) -> Result<Vec<(String, String)>, String> {
+/// What is to be checked beside the built-in flows: path and text of each file, the folder they are in, and the
+/// configuration whose carriers play them.
+type ToCheck = (Vec<(String, String)>, Option<PathBuf>, Option<Box<Config>>);
+
+fn sources(arguments: &Check) -> Result<ToCheck, String> {
+    let loaded = config::load(&Sources::of_process(arguments.config.clone())).ok();
+    let config = loaded.map(|loaded| Box::new(loaded.config));
     if !arguments.files.is_empty() {
         let read = |path: &PathBuf| Ok((path.display().to_string(), text_of(path)?));
-        return arguments.files.iter().map(read).collect();
+        let files = arguments.files.iter().map(read).collect::<Result<_, String>>()?;
+        // Files by themselves are checked by themselves, unless somebody says for which carriers.
+        let config = config.filter(|_| arguments.config.is_some());
+        let folder = config.as_ref().and_then(|config| config.callflows.dir.clone());
+        return Ok((files, folder, config));
     }
-    let folder = match config::load(&Sources::of_process(arguments.config.clone())) {
-        Ok(loaded) => loaded.config.callflows.dir,
+    let folder = match &config {
+        Some(config) => config.callflows.dir.clone(),
         // Call flows can be right where other settings are not yet.
-        Err(_) => Some(PathBuf::from(USUAL_FOLDER)).filter(|folder| folder.is_dir()),
+        None => Some(PathBuf::from(USUAL_FOLDER)).filter(|folder| folder.is_dir()),
     };
-    match folder {
-        Some(folder) => config::flow_files(&folder).map_err(|error| error.to_string()),
-        None => Ok(Vec::new()),
-    }
+    let files = match &folder {
+        Some(folder) => config::flow_files(folder).map_err(|error| error.to_string())?,
+        None => Vec::new(),
+    };
+    Ok((files, folder, config))
 }
 
 fn text_of(path: &Path) -> Result<String, String> {

@@ -9,6 +9,7 @@ mod flow;
 mod init;
 mod key;
 mod output;
+mod playable;
 mod serve;
 
 use std::{io, path::PathBuf, process::ExitCode};

@@ -14,7 +14,7 @@ use crate::sip::media::clip;
 /// By language: its manifest, and its files by name.
 type Table = &'static [(&'static str, &'static str, &'static [(&'static str, &'static [u8])])];
 
-static TABLE: Table = include!("../../../../callflows/audio/embedded.rs");
+static TABLE: Table = include!("../../../../callflows/audio/embedded.in");
 
 /// One recording that comes with the program, as its manifest has it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
