@@ -94,7 +94,7 @@ impl Voice {
             } else {
                 changed(own, &written(text), place, faults);
                 // It names the usual brand only: for any other the parts are played.
-                let brands = text.parts.iter().any(|part| *part == Fixed::Slot(Slot::Brand));
+                let brands = text.parts.contains(&Fixed::Slot(Slot::Brand));
                 if !brands {
                     return;
                 }
