@@ -1,4 +1,4 @@
-//! Owns the Identity header of outgoing calls (RFC 8224): a PASSporT (RFC 8225) of type shaken (RFC 8588), signed with
+//! Owns the Identity header of outgoing calls (RFC 8224): a `PASSporT` (RFC 8225) of type shaken (RFC 8588), signed with
 //! the configured key. It neither fetches nor checks certificates, and verifies nobody else's identity.
 
 use aws_lc_rs::{

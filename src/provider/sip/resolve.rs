@@ -160,7 +160,7 @@ impl Resolver {
         let transport = uri.transport.unwrap_or(plain);
         let name = match &uri.host {
             Host::Address(address) => {
-                let port = uri.port.unwrap_or(usual_port(transport));
+                let port = uri.port.unwrap_or_else(|| usual_port(transport));
                 let reachable = self.families.has(*address);
                 let hop = Hop { transport, address: SocketAddr::new(*address, port) };
                 return if reachable { Ok(vec![hop]) } else { Err(ResolveError::OtherFamily(address.to_string())) };

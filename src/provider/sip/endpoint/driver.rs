@@ -12,7 +12,7 @@ use crate::{
         resolve::Hop,
         transport::{self, Arrival, Arrivals, Destination},
         trunk::Target,
-        trunk_uri::{Host, TrunkUri},
+        trunk_uri::{Host, TrunkUri, usual_port},
     },
     sip::{
         self, CallKey, Canceled, Event, Exhausted, FlowId, Input, Invite, OfferId, Output, Probe, ProbeKey,
@@ -427,7 +427,7 @@ impl Driver {
         uri.transport = Some(transport);
         let same = match &uri.host {
             Host::Address(other) => {
-                let port = uri.port.unwrap_or(crate::provider::sip::trunk_uri::usual_port(transport));
+                let port = uri.port.unwrap_or_else(|| usual_port(transport));
                 (*other, port) == (address.ip(), address.port())
             }
             name @ Host::Name(_) => *name == host,

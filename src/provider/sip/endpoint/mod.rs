@@ -473,7 +473,7 @@ impl Inner {
     fn seen_as(&self, opened: Opened) -> SocketAddr {
         let learnt = lock(&self.seen_as).get(&opened.flow).copied();
         match self.config.public_address {
-            Some(public) => SocketAddr::new(public, learnt.map_or(opened.local.port(), |learnt| learnt.port())),
+            Some(public) => SocketAddr::new(public, learnt.unwrap_or(opened.local).port()),
             None => learnt.unwrap_or(opened.local),
         }
     }

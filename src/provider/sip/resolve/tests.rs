@@ -72,8 +72,8 @@ impl Zone {
     }
 
     fn answer(&self, question: &[u8]) -> Option<Vec<u8>> {
-        let question = Message::from_vec(question).unwrap();
-        let query = question.queries.first().unwrap();
+        let question = Message::from_vec(question).ok()?;
+        let query = question.queries.first()?;
         let name = query.name().to_ascii().trim_end_matches('.').to_ascii_lowercase();
         self.asked.fetch_add(1, Ordering::Relaxed);
         if name.contains("silent") || self.silent.load(Ordering::Relaxed) {
@@ -92,7 +92,7 @@ impl Zone {
                 answer.add_answer(Record::from_rdata(query.name().clone(), 300, data.clone()));
             }
         }
-        Some(answer.to_vec().unwrap())
+        answer.to_vec().ok()
     }
 
     async fn serve(self) -> (SocketAddr, Arc<Self>) {

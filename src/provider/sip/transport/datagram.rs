@@ -56,7 +56,7 @@ pub(super) trait Queue {
 impl Queue for mpsc::Sender<Arrival> {
     fn put(&self, flow: Option<FlowId>, received: Result<(SocketAddr, Bytes), FlowError>) -> bool {
         let Some(flow) = flow else { return true };
-        lossy(self.try_send(match received {
+        lossy(&self.try_send(match received {
             Ok((from, bytes)) => Arrival::Message { flow, transport: Transport::Udp, from, bytes },
             // An ICMP error to something that was sent. The socket is as good as before.
             Err(why) => Arrival::Lost { flow, why },
@@ -66,12 +66,12 @@ impl Queue for mpsc::Sender<Arrival> {
 
 impl Queue for mpsc::Sender<(SocketAddr, Bytes)> {
     fn put(&self, _: Option<FlowId>, received: Result<(SocketAddr, Bytes), FlowError>) -> bool {
-        received.map_or(true, |received| lossy(self.try_send(received)))
+        received.map_or(true, |received| lossy(&self.try_send(received)))
     }
 }
 
 /// A full queue loses datagrams as networks do; what matters is sent again.
-fn lossy<T>(sent: Result<(), mpsc::error::TrySendError<T>>) -> bool {
+fn lossy<T>(sent: &Result<(), mpsc::error::TrySendError<T>>) -> bool {
     match sent {
         Ok(()) => true,
         Err(mpsc::error::TrySendError::Full(_)) => {

@@ -488,6 +488,7 @@ fn other_family(bound: SocketAddr) -> Option<SocketAddr> {
 }
 
 /// What an error of the network means for whoever runs us.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum belongs to a library and may grow")]
 pub(crate) fn explain(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => String::from("nothing listens there; are host, port and transport right?"),

@@ -83,6 +83,7 @@ pub(crate) fn server_name(host: &Host) -> io::Result<ServerName<'static>> {
 }
 
 /// What went wrong with a handshake, and what to do about it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum belongs to a library and may grow")]
 pub(crate) fn explain(error: &io::Error) -> String {
     let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
         return match error.kind() {
