@@ -25,6 +25,7 @@ pub mod message;
 mod random;
 pub mod sdp;
 mod settings;
+mod trace;
 mod uac;
 
 pub use event::{

@@ -4,6 +4,8 @@
 use data_encoding::BASE32_DNSSEC;
 use sha2::{Digest, Sha256};
 
+use super::message::COOKIE;
+
 /// Bytes that nobody can foretell without the seed: SHA-256 of the seed and a counter.
 pub(super) struct Random {
     seed: [u8; 32],
@@ -27,6 +29,11 @@ impl Random {
     /// 24 letters and digits.
     pub(super) fn token(&mut self) -> String {
         BASE32_DNSSEC.encode(self.draw().get(..TOKEN).unwrap_or_default())
+    }
+
+    /// The branch of a transaction.
+    pub(super) fn branch(&mut self) -> String {
+        format!("{COOKIE}{}", self.token())
     }
 
     /// A number from 0 to `most`.

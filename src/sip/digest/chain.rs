@@ -93,6 +93,16 @@ impl Chain {
         Self::new(self.credentials.clone(), &self.host, nonces)
     }
 
+    /// The same credentials for another host.
+    pub(in crate::sip) fn moved(&self, host: &str, nonces: &Nonces) -> Self {
+        Self::new(self.credentials.clone(), host, nonces)
+    }
+
+    /// How often the request was challenged.
+    pub(in crate::sip) const fn rounds(&self) -> u8 {
+        self.rounds
+    }
+
     fn place(&self, link: &Link) -> Place {
         let user = self.credentials.as_ref().map(|credentials| credentials.username.clone()).unwrap_or_default();
         (user, self.host.clone(), link.side, link.challenge.realm.clone())

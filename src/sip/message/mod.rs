@@ -28,7 +28,10 @@ pub use limits::{MAX_HEAD, MAX_HEADERS, MAX_MESSAGE, MAX_PARAMS, MAX_PHRASE, MAX
 pub use name::Name;
 pub use read::{Field, Malformed, Message};
 pub use scan::Params;
+pub(crate) use scan::{is_token, shorten};
 pub use start::{Method, Start};
 pub use uri::Uri;
+pub(crate) use via::COOKIE;
 pub use via::Via;
+pub(crate) use write::Lines;
 pub use write::Writer;

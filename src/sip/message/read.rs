@@ -99,7 +99,7 @@ impl<'a> Message<'a> {
         let first = loop {
             match lines.next() {
                 Some(line) if line.trim_ascii().is_empty() && lines.rest.is_empty() => return Err(Malformed::Empty),
-                Some(line) if line.is_empty() => {}
+                Some([]) => {}
                 Some(line) => break line,
                 None => return Err(if bytes.trim_ascii().is_empty() { Malformed::Empty } else { Malformed::Head }),
             }

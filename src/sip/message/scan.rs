@@ -55,7 +55,7 @@ pub(super) fn unquote(text: &str) -> Cow<'_, str> {
 }
 
 /// Whether `text` is a token: what names, methods and most parameter values consist of.
-pub(super) fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte))
 }
 

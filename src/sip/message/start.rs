@@ -119,7 +119,7 @@ impl Start {
             return None;
         }
         let rest = rest.trim_start();
-        let (code, phrase) = rest.split_once(' ').unwrap_or((rest.trim_end(), ""));
+        let (code, phrase) = rest.split_once(' ').unwrap_or_else(|| (rest.trim_end(), ""));
         if code.len() != 3 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }

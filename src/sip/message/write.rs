@@ -81,6 +81,14 @@ impl Lines {
         self.0.extend_from_slice(b"\r\n");
         self
     }
+
+    /// As [`Lines::header`], in the place of all lines of this name.
+    pub(crate) fn replace(&mut self, name: &str, value: &str) -> &mut Self {
+        let start = format!("{name}:");
+        let others = self.0.split_inclusive(|byte| *byte == b'\n');
+        self.0 = others.filter(|line| !line.starts_with(start.as_bytes())).collect::<Vec<_>>().concat();
+        self.header(name, value)
+    }
 }
 
 const fn clean(byte: u8) -> u8 {
