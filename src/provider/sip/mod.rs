@@ -3,7 +3,6 @@
 pub mod config;
 pub mod endpoint;
 mod identity;
-pub mod media;
 mod outcome;
 mod resolve;
 mod transport;

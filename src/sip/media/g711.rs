@@ -20,8 +20,11 @@ macro_rules! table {
     }};
 }
 
+#[expect(clippy::indexing_slicing, reason = "the loop ends with the table, and runs in the compiler")]
 static ULAW: [i16; 256] = table!(ulaw_to_linear, 0_i16);
+#[expect(clippy::indexing_slicing, reason = "the loop ends with the table, and runs in the compiler")]
 static ALAW: [i16; 256] = table!(alaw_to_linear, 0_i16);
+#[expect(clippy::indexing_slicing, reason = "the loop ends with the table, and runs in the compiler")]
 static ULAW_TO_ALAW: [u8; 256] = table!(ulaw_to_alaw, 0_u8);
 
 impl Codec {
