@@ -390,20 +390,23 @@ async fn forms_work_without_scripts(desk: &Desk) {
         desk.browser.find(fantoccini::Locator::Css("#next")).await.unwrap().click().await.unwrap();
     }
     wait_for_reload(desk, "#answer:not([hidden])").await;
-    desk.browser.find(fantoccini::Locator::Css("#answer")).await.unwrap().click().await.unwrap();
-    wait_for_reload(desk, "#captions .said").await;
-    let mut done = false;
+    click_until(desk, "#answer:not([hidden])", "#captions .said").await;
+    click_until(desk, "#keypad button[value='#']:enabled", ".outcome.done").await;
+    desk.cdp("Emulation.setScriptExecutionDisabled", json!({ "value": false })).await;
+}
+
+/// Clicks until the page shows what follows. It loads itself again every few seconds: a button may be gone in the moment
+/// between finding and clicking it, and is then clicked on the new page.
+async fn click_until(desk: &Desk, button: &str, follows: &str) {
     for _ in 0..20 {
-        if let Ok(key) = desk.browser.find(fantoccini::Locator::Css("#keypad button[value='#']:enabled")).await {
-            let _pressed = key.click().await;
+        if let Ok(button) = desk.browser.find(fantoccini::Locator::Css(button)).await {
+            let _clicked = button.click().await;
         }
-        done = shown_after_reload(desk, ".outcome.done").await;
-        if done {
-            break;
+        if shown_after_reload(desk, follows).await {
+            return;
         }
     }
-    assert!(done, "the outcome is shown when the page is loaded again");
-    desk.cdp("Emulation.setScriptExecutionDisabled", json!({ "value": false })).await;
+    panic!("{button} was clicked, but {follows} is not shown when the page is loaded again");
 }
 
 async fn shown_after_reload(desk: &Desk, selector: &str) -> bool {
