@@ -6,10 +6,13 @@ pub mod dial;
 pub mod event;
 pub mod g711;
 pub mod keys;
+mod machine;
+mod outgoing;
 pub mod rtp;
 pub mod tones;
 
 pub use dial::{Dialling, NotDialable, PAUSE, Step};
+pub use outgoing::Start;
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -1,6 +1,12 @@
 //! Owns the session descriptions of a call (RFC 4566, RFC 3264, RFC 4568): our offer, the peer's answer, and our answer
 //! when the peer offers again. It knows audio in G.711 with telephone-events and nothing else.
 
+mod read;
+mod write;
+
+pub use read::{agree, answer};
+pub use write::offer;
+
 use std::net::{IpAddr, SocketAddr};
 
 use crate::secret::Secret;
@@ -64,9 +70,50 @@ pub struct Local {
     pub rtcp_port: u16,
     /// Session number of the `o=` line, unguessable enough not to meet another.
     pub session: u64,
+    /// Version of the `o=` line: one more for each description of the call (RFC 3264 section 8).
+    pub version: u64,
     /// A fresh key for each call, used when SRTP is asked for.
     pub key: KeyAndSalt,
 }
+
+/// Whether keys are in our descriptions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protect {
+    /// Plain RTP.
+    Off,
+    /// SRTP with keys in the descriptions (RFC 4568), and no call without. Only where nobody on the way reads them.
+    Required,
+}
+
+/// Why there is no media between us and the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Disagreement {
+    /// It cannot be read, or is longer than [`MAX_BYTES`].
+    #[error("the session description cannot be read")]
+    Unreadable,
+    /// No audio, or refused with port 0.
+    #[error("no audio is offered or accepted")]
+    NoAudio,
+    /// Another protocol than ours: plain where SRTP is required, or the other way round.
+    #[error("the media protocol is not the one agreed for this trunk (RTP/AVP, or RTP/SAVP over TLS)")]
+    Protocol,
+    /// Neither PCMU nor PCMA.
+    #[error("neither PCMU nor PCMA is offered or accepted")]
+    NoCodec,
+    /// Media to a name, to many, or to nowhere.
+    #[error("the address for media is not the numeric address of one host")]
+    Address,
+    /// No key for SRTP that we can use.
+    #[error("no usable SRTP key is offered or accepted")]
+    NoKey,
+}
+
+/// Longest description that is read, in bytes.
+pub const MAX_BYTES: usize = 16 * 1024;
+/// The payload type that we name for telephone-events; the number that most of the world uses.
+pub const EVENTS: u8 = 101;
+/// How much audio a packet holds where the peer asks for nothing else, in milliseconds.
+pub const PACKET_MS: u8 = 20;
 
 /// What both sides agreed on.
 #[derive(Debug, Clone)]
@@ -81,12 +128,51 @@ pub struct Negotiated {
     pub packet_ms: u8,
     /// Where our RTP goes.
     pub rtp: SocketAddr,
-    /// Where our RTCP goes.
+    /// Where our RTCP goes: a port of its own, since sharing that of RTP (RFC 5761) is not offered.
     pub rtcp: SocketAddr,
-    /// RTCP shares the port of RTP (RFC 5761).
-    pub rtcp_mux: bool,
     /// Who sends.
     pub direction: Direction,
     /// SRTP, where it was agreed.
     pub protection: Option<Protection>,
 }
+
+impl Direction {
+    /// As it stands in a description.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::SendRecv => "sendrecv",
+            Self::SendOnly => "sendonly",
+            Self::RecvOnly => "recvonly",
+            Self::Inactive => "inactive",
+        }
+    }
+
+    /// The same seen from the other side.
+    const fn mirrored(self) -> Self {
+        match self {
+            Self::SendOnly => Self::RecvOnly,
+            Self::RecvOnly => Self::SendOnly,
+            Self::SendRecv | Self::Inactive => self,
+        }
+    }
+
+    /// Whether we send.
+    #[must_use]
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+}
+
+impl CryptoSuite {
+    const ALL: [Self; 2] = [Self::AesCm128HmacSha1_80, Self::AesCm128HmacSha1_32];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
+            Self::AesCm128HmacSha1_32 => "AES_CM_128_HMAC_SHA1_32",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
