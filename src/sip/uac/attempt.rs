@@ -1,7 +1,7 @@
 //! Owns one attempt to call somebody at one target: its INVITE transaction (RFC 3261 section 17.1.1, RFC 6026), its forks,
 //! and how it ends. Responses are read in `responses`, requests of the peer in `indialog`.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use super::{
     AttemptId, Shared,
@@ -10,7 +10,7 @@ use super::{
     ground::Owner,
     indialog::{Given, Pending},
     request::{Purpose, Request, key},
-    session::Session,
+    session::{MIN_SE, Session},
     timers::{Copies, T1_X64},
 };
 use crate::{
@@ -93,6 +93,8 @@ pub(super) struct Fork {
     /// The last reliable provisional response.
     pub(super) rseq: u32,
     pub(super) session: Option<Session>,
+    /// Whether a re-INVITE of ours is open.
+    pub(super) reinviting: bool,
     /// What the peer offered and the driver has not answered.
     pub(super) pending: Option<Pending>,
 }
@@ -117,6 +119,8 @@ pub(super) struct Attempt {
     pub(super) forks: Vec<Fork>,
     pub(super) spent: Vec<Spent>,
     pub(super) given: VecDeque<Given>,
+    /// The shortest session that everybody on the way agrees to.
+    pub(super) min_se: Duration,
     /// What we offered or answered last.
     pub(super) local_sdp: Vec<u8>,
     pub(super) seen_response: bool,
@@ -180,6 +184,7 @@ impl Attempt {
             forks: Vec::new(),
             spent: Vec::new(),
             given: VecDeque::new(),
+            min_se: MIN_SE,
             local_sdp: invite.offer,
             seen_response: false,
             rang: false,
@@ -195,6 +200,10 @@ impl Attempt {
     /// Sends the INVITE as a new transaction.
     pub(super) fn send_invite(&mut self, shared: &mut Shared) {
         let Some(plan) = &mut self.plan else { return };
+        if !self.spent.iter().any(|spent| *spent.branch == *self.branch) {
+            // The way failed before anything came back by it: nothing can be found by this branch any more.
+            shared.branches.remove(&key(&self.branch, &Method::Invite));
+        }
         self.branch = shared.random.branch();
         shared.branches.insert(key(&self.branch, &Method::Invite), Owner::Invite(self.id));
         self.requested = plan.draft.uri.as_str().into();
@@ -207,6 +216,7 @@ impl Attempt {
             && let Some(large) = &self.path.large
         {
             let large = Arc::new(large.as_ref().clone());
+            plan.draft.is_reached_at(&large.contact);
             self.fallback = Some(std::mem::replace(&mut self.path, large));
             plan.bytes = plan.draft.write(&self.path, &self.branch, &self.proofs);
         }
@@ -274,6 +284,7 @@ impl Attempt {
 
     /// Ends a fork that was acknowledged.
     pub(super) fn bye(&mut self, shared: &mut Shared, id: ForkId, reason: Option<&Reason>) {
+        self.refuse_offer(shared, id, 487);
         let near = Near { from: &self.from, call_id: &self.call_id };
         let Some(fork) = self.forks.get_mut(id.0) else { return };
         fork.stage = Stage::Over;
@@ -361,9 +372,10 @@ impl Attempt {
         if self.path.flow != flow || self.plan.is_none() || self.standing != Standing::Inviting {
             return;
         }
-        if !self.seen_response
+        if let Some(plan) = self.plan.as_mut().filter(|plan| !plan.proceeding)
             && let Some(path) = self.fallback.take()
         {
+            plan.draft.is_reached_at(&path.contact);
             // RFC 3261 section 18.1.1: where the stream is refused, the datagram is tried after all. Without `large`, so
             // that it stays there.
             self.path = Arc::new(Path { large: None, ..path.as_ref().clone() });
@@ -449,6 +461,7 @@ impl Fork {
             early_sdp: None,
             rseq: 0,
             session: None,
+            reinviting: false,
             pending: None,
         }
     }

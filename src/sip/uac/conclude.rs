@@ -72,9 +72,11 @@ impl Uac {
             Purpose::Register(registration) => draft.cseq = self.next_registration_number(registration),
         }
         let mut again = Request::new(request.purpose, draft, &Arc::clone(&request.path), &mut self.shared);
+        if let Purpose::Probe { .. } = request.purpose {
+            again.end_with(&request);
+        }
         again.chain = request.chain;
         again.call = request.call;
-        again.first_sent = request.first_sent;
         if let (false, Purpose::Probe { probe, .. }) = (self.shared.start(again), request.purpose) {
             self.shared.event(Event::Probed { probe, result: ProbeResult::NotSent });
         }

@@ -57,7 +57,12 @@ impl Dialog {
 
     /// Takes over where the other side is now (12.2.1.2).
     pub(super) fn refresh_target(&mut self, message: &Message<'_>) {
-        let contact = message.contact().filter(|uri| uri.len() <= MAX_KEPT);
+        self.move_to(message.contact());
+    }
+
+    /// As [`Dialog::refresh_target`], with the URI of a `Contact`.
+    pub(super) fn move_to(&mut self, contact: Option<String>) {
+        let contact = contact.filter(|uri| uri.len() <= MAX_KEPT);
         if let Some(uri) = contact.filter(|uri| Uri::read(uri).is_some_and(|uri| uri.is_sip())) {
             self.target = uri.into();
         }

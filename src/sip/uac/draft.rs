@@ -56,6 +56,11 @@ impl Draft {
         self
     }
 
+    /// Changes where we are reached.
+    pub(super) fn is_reached_at(&mut self, contact: &str) {
+        self.lines.replace("Contact", &format!("<{contact}>"));
+    }
+
     /// Adds a session description.
     pub(super) fn with_sdp(mut self, sdp: &[u8]) -> Self {
         self.lines.header("Content-Type", "application/sdp");

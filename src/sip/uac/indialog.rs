@@ -49,6 +49,16 @@ impl Given {
     pub(super) fn wake(&self) -> Option<Timestamp> {
         Some(self.copies.next().map_or(self.until, |at| at.min(self.until)))
     }
+
+    /// Whether it is the final response to an INVITE in this fork, and no ACK came.
+    pub(super) fn is_unacknowledged(&self, fork: ForkId) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.fork == fork && waiting.success)
+    }
+
+    /// Whether it holds an offer of ours in this fork that is not answered.
+    fn is_offer(&self, fork: ForkId) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.fork == fork && waiting.wants_answer)
+    }
 }
 
 /// An offer of the peer that waits for our answer.
@@ -59,6 +69,8 @@ pub(super) struct Pending {
     number: u32,
     invite: bool,
     wants_offer: bool,
+    /// Where the peer is from now on, if we agree.
+    contact: Option<String>,
     session: Option<(Session, String)>,
     pub(super) deadline: Timestamp,
 }
@@ -79,7 +91,9 @@ impl Attempt {
         if *ours != *self.from_tag {
             return None;
         }
-        self.forks.iter().position(|fork| *fork.dialog.remote_tag == *theirs).map(ForkId)
+        let of = |tag: &str| self.forks.iter().position(|fork| *fork.dialog.remote_tag == *tag);
+        // One that answered without a tag may have one when it asks.
+        of(&theirs).or_else(|| of("")).map(ForkId)
     }
 
     /// Answers a request in a dialog.
@@ -166,11 +180,12 @@ impl Attempt {
     /// A re-INVITE or UPDATE.
     fn offered(&mut self, shared: &mut Shared, asked: Asked<'_>, invite: bool) {
         let message = asked.message;
-        let unacknowledged =
-            self.given.iter().any(|given| given.waiting.as_ref().is_some_and(|w| w.fork == asked.fork && w.success));
+        let unacknowledged = self.given.iter().any(|given| given.is_unacknowledged(asked.fork));
         let Some(fork) = self.forks.get_mut(asked.fork.0) else { return };
-        let ours_open = fork.session.as_ref().is_some_and(|session| session.reinviting);
         let sdp = message.sdp();
+        // Our offer is open: that of the INVITE, of a re-INVITE, or of a 200 (RFC 3261 section 14.2, RFC 3311 section 5.2).
+        let unanswered = fork.stage == Stage::Early && fork.early_sdp.is_none();
+        let ours_open = fork.reinviting || unanswered || self.given.iter().any(|given| given.is_offer(asked.fork));
         let changes = invite || sdp.is_some();
         let too_short = message
             .first(Name::SessionExpires)
@@ -188,10 +203,13 @@ impl Attempt {
             self.give(shared, asked, writer.finish(), 500);
         } else if changes && ours_open {
             self.answer(shared, asked, 491);
-        } else if sdp.is_some_and(|sdp| sdp.len() > MAX_SDP) || (sdp.is_none() && !message.body.is_empty()) {
+        } else if sdp.is_none() && !message.body.is_empty() {
+            let mut writer = asked.reply.with(415);
+            writer.header("Accept", "application/sdp");
+            self.give(shared, asked, writer.finish(), 415);
+        } else if sdp.is_some_and(|sdp| sdp.len() > MAX_SDP) {
             self.answer(shared, asked, 488);
         } else if changes {
-            fork.dialog.refresh_target(message);
             let offer = OfferId(shared.next_id());
             if invite {
                 shared.send(Some(self.call), asked.reply.flow, asked.reply.hop.clone(), asked.reply.with(100).finish());
@@ -203,6 +221,7 @@ impl Attempt {
                 number: asked.number,
                 invite,
                 wants_offer: sdp.is_none(),
+                contact: message.contact(),
                 session: Session::granted(shared.now, message),
                 deadline: shared.now.plus(shared.settings.answer_limit),
             });
@@ -249,6 +268,7 @@ impl Attempt {
         };
         let Some(fork) = self.forks.get_mut(at) else { return };
         let Some(pending) = fork.pending.take() else { return };
+        fork.dialog.move_to(pending.contact);
         let by_update = fork.session.as_ref().is_some_and(|session| session.by_update);
         let mut writer = pending.reply.with(200);
         fork.session = pending.session.map(|(mut session, header)| {
@@ -325,7 +345,8 @@ impl Attempt {
     fn keep(&mut self, shared: &mut Shared, key: Box<str>, reply: Reply, bytes: Vec<u8>, waiting: Option<Waiting>) {
         shared.send(Some(self.call), reply.flow, reply.hop.clone(), bytes.clone());
         if self.given.len() >= MAX_GIVEN {
-            self.given.pop_front();
+            let oldest = self.given.iter().position(|given| given.waiting.is_none()).unwrap_or(0);
+            self.given.remove(oldest);
         }
         // A 2xx is repeated on every transport (13.3.1.4), another final response where it may be lost (17.2.1).
         let repeats = waiting.as_ref().is_some_and(|waiting| waiting.success || !self.path.transport.is_reliable());

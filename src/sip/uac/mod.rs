@@ -107,6 +107,13 @@ impl Uac {
         self.attempts.len()
     }
 
+    /// Attempts, open requests and names that are held.
+    #[cfg(test)]
+    fn held(&self) -> (usize, usize, usize) {
+        let names = self.shared.branches.len() + self.call_ids.len() + self.calls.len();
+        (self.attempts.len(), self.shared.requests.len(), names)
+    }
+
     fn invite(&mut self, invite: Invite) {
         let call = invite.call;
         if self.calls.contains_key(&call) {

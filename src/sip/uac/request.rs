@@ -109,6 +109,12 @@ impl Request {
         false
     }
 
+    /// Takes over when the one it repeats would have been given up.
+    pub(super) fn end_with(&mut self, other: &Self) {
+        self.first_sent = other.first_sent;
+        self.deadline = other.deadline;
+    }
+
     pub(super) fn wake(&self) -> Option<Timestamp> {
         Some(self.copies.next().map_or(self.deadline, |at| at.min(self.deadline)))
     }

@@ -12,7 +12,7 @@ use super::{
     session::Session,
 };
 use crate::sip::{
-    Event, Exhausted, Reason, Refusal,
+    EndCause, Ender, Event, Exhausted, Reason, Refusal,
     message::{MAX_PHRASE, Message, Method, Name, Start, Uri, list, reasons, retry_after, seconds, shorten},
 };
 
@@ -150,6 +150,7 @@ impl Attempt {
             shared.send(Some(self.call), self.path.flow, fork.ack_hop.clone(), fork.ack.clone());
             return;
         }
+        let hung_up = fork.stage == Stage::Over;
         fork.stage = Stage::Confirmed;
         fork.dialog.follow(message);
         let draft = fork.dialog.numbered(Method::Ack, near, number);
@@ -158,7 +159,13 @@ impl Attempt {
         shared.send(Some(self.call), self.path.flow, fork.ack_hop.clone(), fork.ack.clone());
         self.plan = None;
         match self.standing {
-            Standing::Inviting if self.canceled.is_none() => self.answered(shared, message, id),
+            Standing::Inviting if self.canceled.is_none() => {
+                self.answered(shared, message, id);
+                if hung_up {
+                    // Its BYE overtook its 200.
+                    self.end(shared, Ender::Peer, EndCause::Bye, None, Vec::new());
+                }
+            }
             Standing::Inviting => {
                 self.bye(shared, id, None);
                 let mut refusal = self.own_refusal(487, "Canceled");
@@ -244,6 +251,7 @@ impl Attempt {
             return false;
         }
         plan.min_se_rounds += 1;
+        self.min_se = self.min_se.max(least);
         let least = least.as_secs().to_string();
         plan.draft.lines.replace("Session-Expires", &least);
         plan.draft.lines.replace("Min-SE", &least);

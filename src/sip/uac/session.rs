@@ -8,6 +8,7 @@ use super::{
     conclude::Outcome,
     dialog::Near,
     ground::Owner,
+    indialog::Given,
     request::{Purpose, Request, key},
 };
 use crate::{
@@ -40,8 +41,6 @@ pub(super) struct Session {
     failures: u8,
     /// Whether the peer takes UPDATE.
     pub(super) by_update: bool,
-    /// Whether a re-INVITE of ours is open.
-    pub(super) reinviting: bool,
 }
 
 impl Session {
@@ -49,7 +48,7 @@ impl Session {
         let interval = expires.interval.max(SHORTEST);
         let ends_at = now.plus(interval.saturating_sub(MARGIN.min(interval / 3)));
         let refresh_at = ours.then(|| now.plus(interval / 2));
-        Self { interval, refresh_at, ends_at, ours, failures: 0, by_update: false, reinviting: false }
+        Self { interval, refresh_at, ends_at, ours, failures: 0, by_update: false }
     }
 
     /// What a 2xx to a request of ours says (section 7.2): without a refresher it is us.
@@ -106,18 +105,19 @@ impl Attempt {
         let Some(fork) = self.forks.get_mut(id.0) else { return };
         let Some(session) = fork.session.as_mut() else { return };
         session.refresh_at = None;
-        if fork.pending.is_some() && !session.by_update {
-            // Glare of our own making: the peer's offer is answered first.
+        let open = |given: &Given| given.is_unacknowledged(id);
+        if !session.by_update && (fork.pending.is_some() || self.given.iter().any(open)) {
+            // RFC 3261 section 14.1: not while an INVITE of the peer is open.
             session.refresh_at = Some(shared.now.plus(super::timers::T1));
             return;
         }
         let method = if session.by_update { Method::Update } else { Method::Invite };
-        session.reinviting = method == Method::Invite;
+        fork.reinviting = method == Method::Invite;
         let seconds = session.interval.as_secs().to_string();
-        let reinvites = session.reinviting;
+        let reinvites = fork.reinviting;
         let mut draft = fork.dialog.request(method, near).agent(&shared.settings).capable(&self.path.contact);
         draft.lines.header("Session-Expires", format!("{seconds};refresher=uac"));
-        draft.lines.header("Min-SE", MIN_SE.as_secs().min(session.interval.as_secs()).to_string());
+        draft.lines.header("Min-SE", self.min_se.min(session.interval).as_secs().to_string());
         let draft = if reinvites { draft.with_sdp(&self.local_sdp) } else { draft };
         self.ask(shared, Purpose::Refresh(self.id, id), draft);
     }
@@ -129,9 +129,7 @@ impl Attempt {
         }
         let live = self.standing == Standing::Answered(id);
         let Some(fork) = self.forks.get_mut(id.0).filter(|fork| live && fork.stage == Stage::Confirmed) else { return };
-        if let Some(session) = &mut fork.session {
-            session.reinviting = false;
-        }
+        fork.reinviting = false;
         match outcome {
             Outcome::Final(200..300, message) => {
                 fork.dialog.refresh_target(message);
@@ -173,7 +171,8 @@ impl Attempt {
             }
             422 => {
                 let least = message.and_then(|message| message.first(Name::MinSe)).and_then(|text| seconds(&text));
-                session.interval = session.interval.max(least.unwrap_or(MIN_SE));
+                self.min_se = self.min_se.max(least.unwrap_or(MIN_SE));
+                session.interval = session.interval.max(self.min_se);
                 Duration::ZERO
             }
             // RFC 3261 section 14.1: who made the Call-ID waits 2.1 to 4 s.

@@ -1,4 +1,8 @@
-//! Owns the tests of the user agent client: one for each way in which peers are known to go wrong, in virtual time.
+//! Owns the tests of the user agent client, in virtual time.
 
 mod faults;
+mod indialog;
+mod outside;
+mod sessions;
+mod ways;
 mod world;
