@@ -9,6 +9,7 @@ pub mod keys;
 mod machine;
 mod outgoing;
 pub mod rtp;
+pub mod srtp;
 pub mod tones;
 
 pub use dial::{Dialling, NotDialable, PAUSE, Step};
