@@ -8,6 +8,8 @@ pub mod g711;
 pub mod keys;
 mod machine;
 mod outgoing;
+pub mod reception;
+pub mod rtcp;
 pub mod rtp;
 pub mod srtp;
 pub mod tones;
