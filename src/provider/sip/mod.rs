@@ -3,6 +3,7 @@
 pub mod config;
 pub mod endpoint;
 mod identity;
+pub mod media;
 mod outcome;
 mod resolve;
 mod transport;

@@ -5,6 +5,7 @@ pub mod clip;
 pub mod dial;
 pub mod event;
 pub mod g711;
+mod incoming;
 pub mod keys;
 mod machine;
 mod outgoing;
@@ -12,6 +13,7 @@ pub mod reception;
 pub mod rtcp;
 pub mod rtp;
 pub mod srtp;
+pub mod stream;
 pub mod tones;
 
 pub use dial::{Dialling, NotDialable, PAUSE, Step};
@@ -53,6 +55,15 @@ impl fmt::Debug for Sound {
             Self::Silence(silence) => write!(f, "Silence({silence:?})"),
         }
     }
+}
+
+/// Whether the address of the peer's media may differ from the one in its description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Latching {
+    /// Media is taken from the described address only.
+    Strict,
+    /// Symmetric RTP (RFC 4961): another port of the same host takes over, if the first valid packet comes from there.
+    SameHost,
 }
 
 /// Whether a key ends what is being played.

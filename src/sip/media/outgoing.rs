@@ -143,6 +143,10 @@ impl Outgoing {
         }
     }
 
+    pub(super) const fn is_dialling(&self) -> bool {
+        self.dialling.is_some()
+    }
+
     /// So many slots passed in which nothing could be sent. What was to be heard is heard later.
     pub(super) const fn skip(&mut self, slots: u32) {
         self.timestamp = self.timestamp.wrapping_add(self.samples.wrapping_mul(slots));

@@ -161,6 +161,12 @@ impl Direction {
     pub const fn sends(self) -> bool {
         matches!(self, Self::SendRecv | Self::SendOnly)
     }
+
+    /// Whether the peer sends.
+    #[must_use]
+    pub const fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
 }
 
 impl CryptoSuite {
