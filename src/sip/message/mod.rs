@@ -4,6 +4,8 @@
 mod address;
 mod auth;
 mod fields;
+#[cfg(test)]
+mod forms;
 mod frame;
 mod limits;
 mod name;

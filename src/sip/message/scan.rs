@@ -73,9 +73,11 @@ pub(crate) fn shorten(text: &str, bytes: usize) -> &str {
 pub struct Params<'a>(Vec<(&'a str, Option<&'a str>)>);
 
 impl<'a> Params<'a> {
-    /// Reads what stands behind the first semicolon. `None` when a parameter is empty or a name is no token.
+    /// Reads what stands behind the first semicolon. `None` when a parameter is empty or a name is no token; a semicolon
+    /// at the end is let pass.
     pub(super) fn read(text: &'a str) -> Option<Self> {
         let text = text.trim_matches(blank);
+        let text = text.strip_suffix(';').map_or(text, |text| text.trim_end_matches(blank));
         if text.is_empty() {
             return Some(Self::default());
         }
