@@ -22,7 +22,7 @@ use attempt::{Attempt, Standing};
 use conclude::Outcome;
 use ground::{Owner, Shared};
 use register::Registered;
-use request::key;
+use request::{Purpose, Request, key};
 use timers::Sleeper;
 
 use super::{
@@ -105,6 +105,13 @@ impl Uac {
     #[must_use]
     pub fn remembered(&self) -> usize {
         self.attempts.len()
+    }
+
+    /// Requests of ours that wait for an answer; probes and INVITEs are not counted.
+    #[must_use]
+    pub fn unanswered(&self) -> usize {
+        let probe = |request: &&Request| matches!(request.purpose, Purpose::Probe { .. });
+        self.shared.requests.values().filter(|request| !probe(request)).count()
     }
 
     /// Attempts, open requests and names that are held.

@@ -27,6 +27,8 @@ const MAX_AT_ONCE: usize = 128;
 const KEPT_EVENTS: usize = 8;
 /// How long the driver sleeps when nothing is to be done.
 const IDLE: Duration = Duration::from_secs(3_600);
+/// How often it is seen whether somebody still listens to each call.
+const LISTENERS_EVERY: Duration = Duration::from_secs(1);
 
 /// What the driver is asked to do.
 pub(super) enum Command {
@@ -52,8 +54,8 @@ pub(super) enum Command {
     Unregister(RegistrationKey),
     /// Take all back.
     UnregisterAll,
-    /// Tell when none is left.
-    WhenUnregistered(oneshot::Sender<()>),
+    /// Tell when none is left, and nothing waits for an answer.
+    WhenSilent(oneshot::Sender<()>),
 }
 
 /// A call as the driver knows it.
@@ -77,7 +79,7 @@ pub(super) struct Driver {
     calls: BTreeMap<CallKey, Call>,
     probes: BTreeMap<ProbeKey, oneshot::Sender<ProbeResult>>,
     registrations: BTreeMap<RegistrationKey, mpsc::Sender<RegistrationState>>,
-    when_unregistered: Vec<oneshot::Sender<()>>,
+    when_silent: Vec<oneshot::Sender<()>>,
     /// Branches of the last probes, by flow: an answer with one of them is no forgery, and tells how we are seen.
     branches: BTreeMap<FlowId, Vec<u8>>,
     deadline: Option<Timestamp>,
@@ -93,7 +95,7 @@ impl Driver {
             calls: BTreeMap::new(),
             probes: BTreeMap::new(),
             registrations: BTreeMap::new(),
-            when_unregistered: Vec::new(),
+            when_silent: Vec::new(),
             branches: BTreeMap::new(),
             deadline: None,
         }
@@ -101,6 +103,8 @@ impl Driver {
 
     pub(super) async fn run(mut self) {
         let stop = self.inner.stop.clone();
+        let mut listeners = tokio::time::interval(LISTENERS_EVERY);
+        listeners.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let until = self.deadline.map_or_else(|| tokio::time::Instant::now() + IDLE, |at| self.inner.instant(at));
             tokio::select! {
@@ -120,6 +124,7 @@ impl Driver {
                     }
                 }
                 () = tokio::time::sleep_until(until) => self.put(Input::Tick),
+                _ = listeners.tick() => self.end_unheard(),
             }
         }
     }
@@ -137,6 +142,7 @@ impl Driver {
                 }
                 Output::Timeout(at) => {
                     self.deadline = at;
+                    self.tell_silent();
                     return;
                 }
             }
@@ -211,9 +217,9 @@ impl Driver {
                     self.put(Input::Unregister(registration));
                 }
             }
-            Command::WhenUnregistered(told) => {
-                self.when_unregistered.push(told);
-                self.tell_unregistered();
+            Command::WhenSilent(told) => {
+                self.when_silent.push(told);
+                self.tell_silent();
             }
         }
     }
@@ -285,15 +291,23 @@ impl Driver {
         }
         if is_over {
             self.registrations.remove(&registration);
-            self.tell_unregistered();
         }
     }
 
-    fn tell_unregistered(&mut self) {
-        if self.registrations.is_empty() {
-            for told in self.when_unregistered.drain(..) {
+    fn tell_silent(&mut self) {
+        if !self.when_silent.is_empty() && self.registrations.is_empty() && self.uac.unanswered() == 0 {
+            for told in self.when_silent.drain(..) {
                 let _gone = told.send(());
             }
+        }
+    }
+
+    /// Ends calls that nobody listens to any more.
+    fn end_unheard(&mut self) {
+        let unheard = self.calls.iter().filter(|(_, call)| call.events.is_closed());
+        let unheard: Vec<CallKey> = unheard.map(|(key, _)| *key).collect();
+        for key in unheard {
+            self.end(key, None, |call, reason| Input::HangUp { call, reason });
         }
     }
 

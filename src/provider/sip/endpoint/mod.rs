@@ -450,11 +450,11 @@ impl Inner {
         }
     }
 
-    /// Waits until calls and registrations were taken back.
+    /// Waits until calls are over, registrations taken back, and all of that is answered.
     async fn silence(&self) {
         self.no_calls().await;
         let (told, done) = tokio::sync::oneshot::channel();
-        if self.commands.send(Command::WhenUnregistered(told)).await.is_ok() {
+        if self.commands.send(Command::WhenSilent(told)).await.is_ok() {
             let _gone = done.await;
         }
     }

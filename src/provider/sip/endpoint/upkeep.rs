@@ -159,7 +159,9 @@ async fn stay_registered(inner: &Arc<Inner>, trunk: usize) {
                     }
                     RegistrationState::Failed { code: None, .. } => {
                         inner.target_failed(target, "it does not answer REGISTER");
+                        // That is not answered either: another server is not kept waiting for it.
                         let _stopped = inner.commands.send(Command::Unregister(registration)).await;
+                        break;
                     }
                     RegistrationState::Unregistered => break,
                 }

@@ -365,6 +365,8 @@ impl Network {
                 let own = SocketAddr::new(self.own_ip(hop.address), self.0.bind.port());
                 let socket = Arc::new(datagram::connect(own, hop.address).map_err(told)?);
                 let local = socket.local_addr().map_err(told)?;
+                // Before the runtime has seen that it takes datagrams, each would count as one that finds no room.
+                socket.writable().await.map_err(told)?;
                 let (arrivals, stop) = (self.0.arrivals.clone(), self.0.stop.clone());
                 self.0.tasks.spawn(datagram::read(Arc::clone(&socket), Some(id), arrivals, stop));
                 Ok((local, Sink::Datagrams(socket)))

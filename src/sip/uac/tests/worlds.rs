@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     dice::Dice,
-    world::{self, FLOW, OFFER, SDP, header, response},
+    world::{self, FLOW, OFFER, SDP, response},
 };
 use crate::{
     sip::{Arrival, CallKey, Event, Input, OfferId, Output, Settings, Trace, Transport, Uac, message::Message},
@@ -124,7 +124,7 @@ impl Life {
         loop {
             match self.uac.poll_output() {
                 Output::Transmit(transmit) => self.carry(&transmit.bytes, true),
-                Output::Event(event) => self.happened(event),
+                Output::Event(event) => self.happened(&event),
                 Output::Trace(_) => {}
                 Output::Timeout(at) => {
                     assert!(at.is_none_or(|at| at > self.now), "seed {}", self.seed);
@@ -134,12 +134,12 @@ impl Life {
         }
     }
 
-    fn happened(&mut self, event: Event) {
+    fn happened(&mut self, event: &Event) {
         let name = format!("{event:?}").split(' ').next().unwrap_or_default().to_owned();
-        let name = if let Event::Ended { by, cause, .. } = &event { format!("{by:?} {cause:?}") } else { name };
+        let name = if let Event::Ended { by, cause, .. } = event { format!("{by:?} {cause:?}") } else { name };
         self.seen.insert(name);
         let seed = self.seed;
-        let over = |life: &mut Self, call: CallKey, answered: bool| {
+        let over = |life: &mut Self, call: &CallKey, answered: bool| {
             assert_eq!(life.alive.remove(&call.0), Some(answered), "seed {seed}: {call:?} ended");
             life.finals += 1;
         };
@@ -157,7 +157,7 @@ impl Life {
             Event::Offered { call, offer, .. } => {
                 let agrees = self.dice.percent(80);
                 let wait = self.dice.below(7000) as u64;
-                self.after(wait, Due::Answers(call.0, offer, agrees));
+                self.after(wait, Due::Answers(call.0, *offer, agrees));
             }
             Event::InfoReceived { call, .. } => assert_eq!(self.alive.get(&call.0), Some(&true), "seed {seed}"),
             Event::AnswerReceived { .. } | Event::Probed { .. } | Event::Registration { .. } => {}
@@ -174,9 +174,9 @@ impl Life {
         let allow = self.dice.pick(&["INVITE, ACK, BYE, UPDATE, INFO", "INVITE, ACK, BYE"]);
         let more = format!("Contact: <sip:callee@192.0.2.9>\r\nAllow: {allow}\r\n{more}");
         let text = response(invite, code, tag, &more, body);
-        let number = header(invite, "CSeq");
+        let number = header_or(invite, "CSeq");
         let number = number.split(' ').next().unwrap();
-        let until = format!("ack {} {number} {}", header(invite, "Call-ID"), if code == 200 { tag } else { "" });
+        let until = format!("ack {} {number} {}", header_or(invite, "Call-ID"), if code == 200 { tag } else { "" });
         self.says(ms, text, until);
     }
 
@@ -385,10 +385,7 @@ impl Life {
     fn run(&mut self) {
         for steps in 0.. {
             assert!(steps < 100_000, "seed {}: it never ends", self.seed);
-            let ours = match self.uac.poll_output() {
-                Output::Timeout(at) => at,
-                other => panic!("{other:?}"),
-            };
+            let Output::Timeout(ours) = self.uac.poll_output() else { panic!("everything was taken") };
             let theirs = self.due.first_key_value().map(|((at, _), _)| *at);
             match (ours, theirs) {
                 (Some(at), theirs) if theirs.is_none_or(|other| at < other) => {
