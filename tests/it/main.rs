@@ -16,6 +16,7 @@ mod browser;
 mod callflows;
 mod commands;
 mod deploy;
+mod fuzz;
 mod gateway;
 mod providers;
 mod simulation;
