@@ -15,11 +15,6 @@ pub mod phone;
 pub mod provider;
 pub mod secret;
 pub mod serve;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "no carrier of kind sip is configurable before calls over a trunk carry audio"
-)]
 pub mod sip;
 pub mod store;
 pub mod telemetry;

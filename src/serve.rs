@@ -28,6 +28,7 @@ use crate::{
         Line, Pending, Provider, Switchboard,
         http::{ClientError, HttpClient, HttpProvider},
         simulator::Simulator,
+        sip::{self, Sip, voice::Voice},
         twilio::{ConfigFault, Twilio},
     },
     store::{self, Store, StoreError},
@@ -39,6 +40,8 @@ use crate::{
 const STOP_WITHIN: Duration = Duration::from_secs(25);
 /// How long simulated calls may take to hang up at the stop.
 const HANG_UP_WITHIN: Duration = Duration::from_secs(2);
+/// How long calls over trunks may go on at the stop: most come to their own end in this time.
+const DRAIN_WITHIN: Duration = Duration::from_secs(18);
 /// How often old measurements are folded.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// Most connections to the address that serves measurements alone.
@@ -68,6 +71,14 @@ pub enum StartError {
         /// What is wrong.
         faults: Vec<ConfigFault>,
     },
+    /// A trunk cannot be used.
+    #[error("carrier `{name}`: {source}")]
+    Trunk {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: sip::StartError,
+    },
     /// No requests can be made to carriers.
     #[error("requests to carriers cannot be made: {0}")]
     Client(#[from] ClientError),
@@ -92,6 +103,8 @@ pub struct Carriers {
     pub carriers: Vec<Carrier>,
     /// Those that live in this process, by name.
     pub simulators: BTreeMap<String, Arc<Simulator>>,
+    /// Those that are trunks, by name.
+    pub trunks: BTreeMap<String, Arc<Sip>>,
 }
 
 impl fmt::Debug for Carriers {
@@ -105,7 +118,7 @@ impl Carriers {
     ///
     /// # Errors
     /// A carrier that cannot be set up.
-    pub fn new(configured: &[CarrierConfig]) -> Result<Self, StartError> {
+    pub fn new(configured: &[CarrierConfig], voice: &Arc<Voice>) -> Result<Self, StartError> {
         let mut all = Self::default();
         let mut client: Option<HttpClient> = None;
         for config in configured {
@@ -117,6 +130,12 @@ impl Carriers {
                     };
                     let refused = |faults| StartError::Carrier { name: config.name.clone(), faults };
                     Arc::new(HttpProvider::new(Twilio::new(twilio).map_err(refused)?, client))
+                }
+                CarrierKind::Sip(trunk) => {
+                    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+                    let trunk = Arc::new(Sip::new(&config.name, (**trunk).clone(), Arc::clone(voice), clock, entropy));
+                    all.trunks.insert(config.name.clone(), Arc::clone(&trunk));
+                    trunk
                 }
                 CarrierKind::Simulator(simulator) => {
                     let simulator = Arc::new(Simulator::new(&config.name, simulator.clone()));
@@ -161,7 +180,8 @@ pub type MakePages<'a> = &'a dyn Fn(Surroundings) -> Result<Router, StartError>;
 pub struct Ringproof {
     gateway: Gateway,
     simulators: BTreeMap<String, Arc<Simulator>>,
-    /// Simulators know it weakly.
+    trunks: BTreeMap<String, Arc<Sip>>,
+    /// Carriers in this process know it weakly.
     _exchange: Arc<dyn Switchboard>,
     listener: TcpListener,
     address: SocketAddr,
@@ -197,7 +217,7 @@ impl Ringproof {
             None => None,
         };
         let store = store::open(&config.store).await.map_err(StartError::Store)?;
-        let Carriers { carriers, simulators } = Carriers::new(&config.carriers)?;
+        let Carriers { carriers, simulators, trunks } = Carriers::new(&config.carriers, &voice(config).await)?;
         // Where port 0 was asked for, the public address is only known now.
         let public_url = match &config.server.public_url {
             Some(url) => url.clone(),
@@ -208,6 +228,9 @@ impl Ringproof {
         let switchboard: Arc<dyn Switchboard> = exchange.clone();
         for simulator in simulators.values() {
             simulator.connect(&switchboard);
+        }
+        for (name, trunk) in &trunks {
+            trunk.start(&switchboard).map_err(|source| StartError::Trunk { name: name.clone(), source })?;
         }
         let gateway = open_gateway(config, flows, store, carriers, &public_url).await?;
         exchange.join(gateway.clone());
@@ -235,6 +258,7 @@ impl Ringproof {
         Ok(Self {
             gateway,
             simulators,
+            trunks,
             _exchange: switchboard,
             listener,
             address,
@@ -254,8 +278,19 @@ impl Ringproof {
 
     /// Serves until `signal`, then stops in order within 25 s. False when something had to be cut off.
     pub async fn run(self, signal: impl Future<Output = ()>) -> bool {
-        let Self { gateway, simulators, _exchange, listener, address, edge, max_connections, metrics, recorder, stop } =
-            self;
+        let Self {
+            gateway,
+            simulators,
+            trunks,
+            _exchange,
+            listener,
+            address,
+            edge,
+            max_connections,
+            metrics,
+            recorder,
+            stop,
+        } = self;
         tracing::info!(%address, "ringproof {} serves", env!("CARGO_PKG_VERSION"));
         let connections = server::serve(listener, edge, server::Limits::new(max_connections), stop.clone());
         let measurements = async {
@@ -281,7 +316,10 @@ impl Ringproof {
                 }
             };
             let hung_up = timeout(HANG_UP_WITHIN, hang_up).await.is_ok();
-            gateway.stop(STOP_WITHIN.saturating_sub(HANG_UP_WITHIN)).await && hung_up
+            let stopped = gateway.stop(STOP_WITHIN.saturating_sub(HANG_UP_WITHIN));
+            // Calls that are up go on meanwhile: the gateway begins nothing new, but it still hears them.
+            let (stopped, drained) = tokio::join!(stopped, drain(&trunks));
+            hung_up && stopped && drained
         };
         let work = async { tokio::join!(connections, measurements, stopping) };
         let mut work = pin!(work);
@@ -320,6 +358,23 @@ impl Switchboard for Exchange {
     }
 }
 
+/// What carriers without speech play: our own recordings and those of the folder of call flows.
+pub(crate) async fn voice(config: &Config) -> Arc<Voice> {
+    let (folder, brand) = (config.callflows.dir.clone(), config.verification.brand.clone());
+    let load = tokio::task::spawn_blocking(move || Voice::load(folder.as_deref(), &brand));
+    let (voice, faults) = load.await.unwrap_or_else(|_| Voice::load(None, ""));
+    for fault in faults {
+        tracing::warn!(%fault, "a recording is left aside");
+    }
+    Arc::new(voice)
+}
+
+/// Lets the calls over trunks come to their end. False when some had to be ended.
+async fn drain(trunks: &BTreeMap<String, Arc<Sip>>) -> bool {
+    let all = futures_util::future::join_all(trunks.values().map(|trunk| trunk.stop(DRAIN_WITHIN))).await;
+    all.into_iter().all(|drained| drained)
+}
+
 async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     server::listen(address).await.map_err(|source| StartError::Listen { setting, address, source })
 }
@@ -350,7 +405,7 @@ async fn open_gateway(
 fn call_speed(carriers: &[CarrierConfig]) -> u16 {
     let speeds = carriers.iter().map(|carrier| match &carrier.kind {
         CarrierKind::Simulator(simulator) => simulator.speed,
-        CarrierKind::Twilio(_) => 1,
+        CarrierKind::Twilio(_) | CarrierKind::Sip(_) => 1,
     });
     speeds.min().unwrap_or(1)
 }

@@ -255,7 +255,7 @@ fn call_flows(config: &Config, report: &mut Report<'_>) -> io::Result<Option<Flo
 }
 
 async fn carriers(config: &Config, flows: Option<&Flows>, report: &mut Report<'_>) -> io::Result<()> {
-    let (carriers, simulators) = match Carriers::new(&config.carriers) {
+    let (carriers, simulators) = match Carriers::new(&config.carriers, &crate::serve::voice(config).await) {
         Ok(carriers) => (carriers.carriers, carriers.simulators),
         Err(error) => return report.broken("carriers", &chain(&error), "correct its settings"),
     };

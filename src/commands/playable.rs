@@ -30,7 +30,9 @@ pub(super) fn look(flows: &Flows, folder: Option<&Path>, config: Option<&Config>
     let found = |harmless| move |fault| Found { fault, harmless };
     let mut all: Vec<Found> = unreadable.into_iter().chain(voice.common_faults()).map(found(false)).collect();
     all.extend(voice.unused(flows).into_iter().map(found(true)));
-    let carriers = config.and_then(|config| Carriers::new(&config.carriers).ok()).map(|made| made.carriers);
+    // What they can do is asked, not what they say.
+    let nothing = std::sync::Arc::new(Voice::load(None, "").0);
+    let carriers = config.and_then(|config| Carriers::new(&config.carriers, &nothing).ok()).map(|made| made.carriers);
     let carriers = carriers.unwrap_or_default();
     for flow in flows.iter() {
         let lacks = carriers.iter().map(|carrier| {

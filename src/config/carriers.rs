@@ -10,11 +10,11 @@ use super::{
 use crate::{
     gateway::{CARRIER_NAME, Countries, is_carrier_name},
     phone::E164,
-    provider::{simulator, twilio},
+    provider::{simulator, sip, twilio},
 };
 
 /// The kinds of carriers there are.
-pub const KINDS: [&str; 2] = ["twilio", "simulator"];
+pub const KINDS: [&str; 3] = ["twilio", "sip", "simulator"];
 
 /// Most carriers.
 const MAX_CARRIERS: usize = 64;
@@ -41,6 +41,8 @@ pub struct CarrierConfig {
 pub enum CarrierKind {
     /// Twilio, and servers that speak its API.
     Twilio(Box<twilio::Config>),
+    /// A SIP trunk.
+    Sip(Box<sip::Config>),
     /// Telephones in this process.
     Simulator(simulator::Config),
 }
@@ -51,6 +53,7 @@ impl CarrierKind {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Twilio(_) => "twilio",
+            Self::Sip(_) => "sip",
             Self::Simulator(_) => "simulator",
         }
     }
@@ -60,7 +63,7 @@ impl CarrierKind {
     pub const fn calls_back(&self) -> bool {
         match self {
             Self::Twilio(_) => true,
-            Self::Simulator(_) => false,
+            Self::Sip(_) | Self::Simulator(_) => false,
         }
     }
 }
@@ -73,8 +76,8 @@ struct Shared {
     from: Vec<E164>,
     #[serde(default = "everywhere")]
     countries: Countries,
-    #[serde(default = "placing_at_once")]
-    placing_at_once: usize,
+    #[serde(default)]
+    placing_at_once: Option<usize>,
     #[serde(default)]
     calls_per_second: Option<f64>,
 }
@@ -86,8 +89,13 @@ const fn everywhere() -> Countries {
     Countries::All
 }
 
-const fn placing_at_once() -> usize {
-    16
+/// What is placed at the same time where nothing is said. A trunk keeps a placement open until it rings, which takes
+/// seconds; the others answer a request at once.
+const fn placing_at_once(kind: &CarrierKind) -> usize {
+    match kind {
+        CarrierKind::Sip(_) => 256,
+        CarrierKind::Twilio(_) | CarrierKind::Simulator(_) => 16,
+    }
 }
 
 /// Reads all carriers, noting every fault.
@@ -150,6 +158,13 @@ fn one(tree: &mut Tree, path: &Path, index: usize, mut entry: Value) -> Option<(
             }
             CarrierKind::Twilio(Box::new(config))
         }
+        "sip" => {
+            let config: sip::Config = read::read_value(tree, &path, Value::Table(own))?;
+            for fault in config.faults() {
+                tree.fault(&path.child(fault.member), fault.why);
+            }
+            CarrierKind::Sip(Box::new(config))
+        }
         "simulator" => {
             let config: simulator::Config = read::read_value(tree, &path, Value::Table(own))?;
             for fault in config.faults() {
@@ -162,7 +177,8 @@ fn one(tree: &mut Tree, path: &Path, index: usize, mut entry: Value) -> Option<(
             return None;
         }
     };
-    let Shared { name, from, countries, placing_at_once, calls_per_second } = shared?;
+    let Shared { name, from, countries, placing_at_once: asked, calls_per_second } = shared?;
+    let placing_at_once = asked.unwrap_or_else(|| placing_at_once(&kind));
     limits(tree, &path, placing_at_once, calls_per_second);
     if from.is_empty() {
         tree.fault(&path.child("from"), "is empty; name at least one number that may be shown to the callee");

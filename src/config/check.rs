@@ -119,6 +119,12 @@ fn warn(config: &mut Config, tree: &Tree) {
                     warn(&["carriers", &index, fault.member], fault.why.to_owned());
                 }
             }
+            CarrierKind::Sip(sip) => {
+                if sip.always_call.is_some() {
+                    let text = "every call goes to one telephone, whatever the number: no number is proved";
+                    warn(&["carriers", &index, "always_call"], String::from(text));
+                }
+            }
             CarrierKind::Simulator(_) => {
                 warn(&["carriers", &index, "kind"], String::from("no telephone outside this process rings"));
             }

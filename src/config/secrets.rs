@@ -13,7 +13,7 @@ const SUFFIX: &str = "_file";
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// Secrets by their section and key; `*` stands for every entry of a list.
-const SECRETS: [[&str; 3]; 10] = [
+const SECRETS: [[&str; 3]; 15] = [
     ["store", "", "url"],
     ["store", "", "password"],
     ["numbers", "", "hash_key"],
@@ -25,6 +25,12 @@ const SECRETS: [[&str; 3]; 10] = [
     ["carriers", "*", "api_key_secret"],
     // A table of secrets by their ids.
     ["carriers", "*", "shared_keys"],
+    ["carriers", "*", "password"],
+    ["carriers", "*", "client_key"],
+    ["carriers", "*", "identity_key"],
+    // Certificates are no secrets, but nobody writes them into settings either.
+    ["carriers", "*", "client_certificate"],
+    ["carriers", "*", "ca"],
 ];
 
 /// Whether a setting is secret.

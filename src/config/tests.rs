@@ -184,7 +184,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "kind = \"twillio\"",
         "ringproof.toml:17: carriers[0].kind: is no kind of carrier; did you mean `twilio`?",
     ),
-    ("kind = \"twilio\"", "", "ringproof.toml:15: carriers[0].kind: is missing; there are twilio, simulator"),
+    ("kind = \"twilio\"", "", "ringproof.toml:15: carriers[0].kind: is missing; there are twilio, sip, simulator"),
     (
         "name = \"main\"",
         "name = \"my carrier\"",

@@ -3,11 +3,6 @@
 
 pub mod http;
 pub mod simulator;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "no carrier of kind sip is configurable before calls over a trunk carry audio"
-)]
 pub mod sip;
 pub mod twilio;
 

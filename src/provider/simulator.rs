@@ -326,7 +326,7 @@ fn cause(end: End, fault: Fault, carrier_code: &str) -> Cause {
 }
 
 /// A script as a person would read it out. A code is not written, as it is nowhere.
-fn transcript(script: &Script, keys_url: &str) -> String {
+pub(super) fn transcript(script: &Script, keys_url: &str) -> String {
     let mut text = String::new();
     let mut say = |prefix: &str, line: &Line| match line {
         Line::Say { text: said, .. } => text.push_str(&format!("{prefix}say [{}] {said}\n", script.language)),

@@ -20,6 +20,7 @@ mod fuzz;
 mod gateway;
 mod providers;
 mod simulation;
+mod sip;
 mod stores;
 mod tidy;
 mod whole;

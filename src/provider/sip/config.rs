@@ -47,6 +47,10 @@ pub struct Config {
     /// How numbers are written in SIP addresses.
     #[serde(default)]
     pub number_format: NumberFormat,
+    /// The user at the trunk that every call goes to, whatever number is asked for: for trying a telephone of one's own,
+    /// with a numeric trunk only. No number is proved by such calls.
+    #[serde(default)]
+    pub always_call: Option<String>,
     /// Whether we register (RFC 3261 section 10) so that the carrier knows where we are.
     #[serde(default)]
     pub register: bool,
@@ -114,6 +118,12 @@ pub struct Config {
     /// Which part of us signs (`origid`): a UUID.
     #[serde(default)]
     pub identity_origin: Option<String>,
+    /// Whether media may come from another port than the trunk's description says: needed where it is behind a NAT.
+    #[serde(default)]
+    pub symmetric_rtp: bool,
+    /// What happens when a mailbox seems to have answered.
+    #[serde(default)]
+    pub on_machine: OnMachine,
     /// Name servers to ask, in place of those of the machine.
     #[serde(default)]
     pub name_servers: Vec<SocketAddr>,
@@ -152,6 +162,18 @@ pub enum Srtp {
     OverTls,
     /// Always; a trunk without TLS is a fault.
     Required,
+}
+
+/// What happens when something sounds like a mailbox: one long greeting, or a beep. It is a guess, so the call goes on
+/// unless this is set otherwise; it is noted in the call record either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnMachine {
+    /// Nothing: the call goes on. Without a key nothing is verified.
+    #[default]
+    Note,
+    /// The call counts as answered by a mailbox, and the next number is called.
+    HangUp,
 }
 
 /// What P-Asserted-Identity says.
@@ -267,6 +289,7 @@ impl Config {
             password: None,
             from_domain: None,
             number_format: NumberFormat::default(),
+            always_call: None,
             register: false,
             register_for: one_hour(),
             bind: anywhere(),
@@ -288,6 +311,8 @@ impl Config {
             identity_key: None,
             identity_attestation: Attestation::default(),
             identity_origin: None,
+            symmetric_rtp: false,
+            on_machine: OnMachine::default(),
             name_servers: Vec::new(),
         }
     }
@@ -364,6 +389,16 @@ impl Config {
                 "password",
                 self.password.is_none() && self.username.is_some() && self.register,
                 "is missing; give it as password_file",
+            ),
+            (
+                "always_call",
+                self.always_call.as_deref().is_some_and(|user| !is_plain(user) || user.len() > MAX_TEXT_BYTES),
+                "write the user of a SIP address, as in alice",
+            ),
+            (
+                "always_call",
+                self.always_call.is_some() && !self.all_trunks().all(|trunk| matches!(trunk.host, Host::Address(_))),
+                "is for trying a telephone: write its numeric address as `trunk`, or leave it out",
             ),
             (
                 "from_domain",
@@ -490,6 +525,11 @@ fn told(checks: &[(&'static str, bool, &str)]) -> Vec<ConfigFault> {
 
 fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret<String>>, D::Error> {
     String::deserialize(deserializer).map(|text| Some(Secret::new(text.trim().to_owned())))
+}
+
+/// Whether text can be the user part of a URI as it is (RFC 3261 section 25.1).
+pub(super) fn is_plain(user: &str) -> bool {
+    !user.is_empty() && user.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,".contains(&b))
 }
 
 const fn anywhere() -> SocketAddr {

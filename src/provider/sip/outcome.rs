@@ -3,7 +3,7 @@
 
 use crate::{
     outcome::Fault,
-    sip::{Canceled, Reason, Refusal},
+    sip::{Canceled, EndCause, Ender, Reason, Refusal},
     verification::{Cause, End},
 };
 
@@ -17,9 +17,8 @@ const NUMBER_DIGITS: usize = 5;
 pub(super) enum Unanswered<'a> {
     /// The trunk refused it, or we gave it up.
     Refused(&'a Refusal),
-    /// No response at all came in time. RFC 3261 §8.1.3.1 calls it a 408, which it is not: nobody was rung.
-    Silence,
-    /// Nothing could be sent: no address, no connection, a certificate that is not the trunk's.
+    /// No server of the trunk took it: no address, no connection, a certificate that is not the trunk's, or no response
+    /// at all in time. RFC 3261 §8.1.3.1 calls the last a 408, which it is not: nobody was rung.
     NoWay(&'a str),
     /// The trunk has no room, or is asked for too many calls at once: nothing was sent.
     Full(&'a str),
@@ -55,7 +54,6 @@ const BLOCKED_BY_CALLEE: Row = (End::Blocked, Fault::Callee, false);
 /// What an attempt came to that nobody answered.
 pub(super) fn of(ended: Unanswered<'_>) -> Verdict {
     match ended {
-        Unanswered::Silence => verdict(FAILED_NEXT, "no response", None),
         Unanswered::NoWay(why) | Unanswered::Full(why) => verdict(FAILED_NEXT, why, None),
         Unanswered::NoMedia(why) => verdict(OURS_NEXT, why, Some(200)),
         Unanswered::Refused(refusal) => of_refusal(refusal),
@@ -87,6 +85,29 @@ const fn of_local(code: u16, seen_response: bool, rang: bool) -> Row {
         (_, true, false) => FAILED,
         (_, false, false) => FAILED_NEXT,
     }
+}
+
+/// The cause of the end of an answered call, as the trunk told it.
+pub(super) fn of_end(by: Ender, cause: EndCause, reasons: &[Reason]) -> Cause {
+    match (cause, by) {
+        (EndCause::Bye, Ender::Us | Ender::Peer) => completed(reasons),
+        (EndCause::SessionExpired, _) => broken("the session was not refreshed"),
+        (EndCause::Lost, _) => broken("the trunk lost the call"),
+        (EndCause::NotAcknowledged, _) => broken("our answer to an offer was never acknowledged"),
+    }
+}
+
+/// What our BYE says: everything was as it should be (RFC 3326).
+pub(super) fn normal_clearing() -> Reason {
+    let text = Some(String::from("Normal call clearing"));
+    Reason { protocol: String::from("Q.850"), cause: Some(16), text, by_user: false }
+}
+
+/// A cause with something that was noticed in the call.
+pub(super) fn with_note(mut cause: Cause, note: &str) -> Cause {
+    let code = cause.carrier_code.take().map_or_else(|| note.to_owned(), |code| format!("{note}; {code}"));
+    cause.carrier_code = Some(shortened(&code));
+    cause
 }
 
 /// The cause of a call's end that was answered: over, whatever the BYE says. What it says is kept.

@@ -5,3 +5,4 @@ pub(crate) mod carrier;
 pub(crate) mod program;
 pub(crate) mod redis;
 pub(crate) mod server;
+pub(crate) mod sip;

@@ -85,6 +85,11 @@ pub(crate) struct Settings {
 impl Settings {
     /// Writes settings that listen on a free port, call nobody but `+81` and `+1`, and end with `more`.
     pub(crate) fn new(store: &str, more: &str) -> Self {
+        Self::with_verification(store, "", more)
+    }
+
+    /// The same with further lines of `[verification]`.
+    pub(crate) fn with_verification(store: &str, verification: &str, more: &str) -> Self {
         let settings = Self { folder: TempDir::new().unwrap(), port: free_port(), key: String::new() };
         let key = ApiKey::generate(&SystemEntropy);
         let entry = key.config("tests", Scope::ALL);
@@ -92,7 +97,7 @@ impl Settings {
             "[server]\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://127.0.0.1:{port}\"\n\
              [store]\nurl = \"{store}\"\n[numbers]\ncountries = [\"JP\", \"US\"]\n\
              [verification]\nbrand = \"Contoso\"\nearly_keys = \"0s\"\nclosing = \"0s\"\nredial_after = \"0s\"\n\
-             [[api_keys]]\nname = \"tests\"\nsha256 = \"{}\"\nscopes = [\"verify\", \"calls\", \"admin\"]\n{more}\n",
+             {verification}\n[[api_keys]]\nname = \"tests\"\nsha256 = \"{}\"\nscopes = [\"verify\", \"calls\", \"admin\"]\n{more}\n",
             entry.sha256,
             port = settings.port,
         );

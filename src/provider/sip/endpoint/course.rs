@@ -128,7 +128,7 @@ impl Course {
         let left = self.outgoing.ring_limit.saturating_sub(inner.now().since(self.began));
         let uri = format!(
             "sip:{}@{}{};user=phone",
-            inner.number(&self.outgoing.to),
+            inner.callee(&self.outgoing.to),
             authority(trunk),
             transport_parameter(trunk)
         );

@@ -27,7 +27,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    config::{Config, ConfigFault, NumberFormat},
+    config::{Config, ConfigFault, NumberFormat, is_plain},
     identity::Signer,
     resolve::{Families, Resolver},
     transport::{Destination, Network, Opened, tls},
@@ -524,15 +524,15 @@ impl Inner {
         Party { display: None, uri: format!("sip:{user}@{}", self.config.own_domain(trunk)) }
     }
 
+    /// Whom to ask the trunk for.
+    fn callee(&self, number: &E164) -> String {
+        self.config.always_call.clone().unwrap_or_else(|| self.number(number))
+    }
+
     fn number(&self, number: &E164) -> String {
         let format: NumberFormat = self.config.number_format;
         format.write(number)
     }
-}
-
-/// Whether text can be the user part of a URI as it is.
-fn is_plain(user: &str) -> bool {
-    !user.is_empty() && user.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,".contains(&b))
 }
 
 /// The trunk in a Request-URI: host and port, and the transport where the settings name one.

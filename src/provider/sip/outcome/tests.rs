@@ -147,7 +147,7 @@ fn what_the_trunk_never_said_has_no_status() {
 
 #[test]
 fn without_a_response_another_trunk_is_tried() {
-    let cases = [Unanswered::Silence, Unanswered::NoWay("connection refused"), Unanswered::Full("the trunk is full")];
+    let cases = [Unanswered::NoWay("connection refused"), Unanswered::Full("the trunk is full")];
     for ended in cases {
         let Verdict { cause, try_next } = of(ended);
         assert_eq!((cause.end, cause.fault, cause.sip_status), (End::CarrierError, Fault::Carrier, None));

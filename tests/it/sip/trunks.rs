@@ -1,0 +1,152 @@
+//! What trunks do beside ringing and answering: they are full, send us elsewhere, want to know who we are, and speak the
+//! extensions of SIP.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::{Exchange, VERIFIED, to_port};
+use crate::world::sip::{
+    ear::{Ear, Habits},
+    free_port,
+    sipp::Sipp,
+};
+
+async fn callee(scenario: &str, words: &[(&str, &str)]) -> (Sipp, Ear) {
+    let ear = Ear::start(Habits::pressing('#')).await;
+    let port = ear.port();
+    let words: Vec<_> = words.iter().copied().chain([("rtp_port", port.as_str())]).collect();
+    (Sipp::callee(scenario, &words).await, ear)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_trunk_takes_what_the_first_does_not() {
+    let full = [("status", "503"), ("phrase", "Full"), ("reason", "Q.850;cause=34")];
+    let (first, second) = (Sipp::callee("final", &full).await, callee("answer", &[]).await);
+    let (third, fourth) = (Sipp::callee("final", &full).await, callee("answer", &[]).await);
+    let after_nobody = callee("answer", &[]).await;
+    let both = format!("{}trunks = [\"sip:127.0.0.1:{}\"]\n", to_port(first.port()), second.0.port());
+    let nobody = format!("{}trunks = [\"sip:127.0.0.1:{}\"]\n", to_port(free_port()), after_nobody.0.port());
+    let exchange = Exchange::start(&[("third", to_port(third.port())), ("both", both), ("nobody", nobody)]).await;
+    // Two trunks of one carrier: one call.
+    let inside = exchange.call("both", 200, json!({})).await;
+    assert_eq!(exchange.outcome(&inside).await, VERIFIED);
+    assert_eq!(exchange.records(&inside).await.len(), 1);
+    // Nobody listens at the first.
+    let reached = exchange.call("nobody", 201, json!({})).await;
+    assert_eq!(exchange.outcome(&reached).await, VERIFIED);
+    // Two carriers: the second is asked because the first refused for certain.
+    exchange.check(200..202).await;
+    let exchange = Exchange::start(&[("third", to_port(third.port())), ("fourth", to_port(fourth.0.port()))]).await;
+    let across = exchange.call_by_any(202, json!({})).await;
+    assert_eq!(exchange.outcome(&across).await, VERIFIED);
+    let records = exchange.records(&across).await;
+    let carriers: Vec<_> = records.iter().map(|record| record["carrier"].as_str().unwrap()).collect();
+    assert_eq!(carriers, ["third", "fourth"]);
+    assert_eq!(records[0]["sip_status"], 503);
+    for peer in [first, second.0, third, fourth.0, after_nobody.0] {
+        peer.kept().await;
+    }
+    exchange.check([202]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_is_followed_to_the_trunks_own_hosts_only() {
+    let target = callee("answer", &[]).await;
+    let at = |host: &str| format!("sip:{}@{host}:{}", "+819031500210", target.0.port());
+    let (near, far) = (at("127.0.0.1"), at("premium.example"));
+    let (inside, outside) = (
+        Sipp::callee("redirect", &[("elsewhere", &near)]).await,
+        Sipp::callee("redirect", &[("elsewhere", &far)]).await,
+    );
+    let exchange = Exchange::start(&[("inside", to_port(inside.port())), ("outside", to_port(outside.port()))]).await;
+    let followed = exchange.call("inside", 210, json!({})).await;
+    let refused = exchange.call("outside", 211, json!({})).await;
+    assert_eq!(exchange.outcome(&followed).await, VERIFIED);
+    assert_eq!(exchange.outcome(&refused).await, "failed carrier_error carrier_error carrier 302");
+    for peer in [target.0, inside, outside] {
+        peer.kept().await;
+    }
+    exchange.check(210..212).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trunk_that_asks_for_a_password_gets_its_digest() {
+    let challenge =
+        "Proxy-Authenticate: Digest realm=\"trunk\", nonce=\"n-0S6_WzA2Mj\", algorithm=SHA-256, qop=\"auth\"";
+    let (asking, _ear) = callee("challenge", &[("challenge", challenge)]).await;
+    let refusing = Sipp::callee("challenge-again", &[("challenge", challenge)]).await;
+    let with = |port| format!("{}username = \"office\"\npassword = \"open sesame\"\n", to_port(port));
+    let exchange = Exchange::start(&[("asking", with(asking.port())), ("refusing", with(refusing.port()))]).await;
+    let id = exchange.call("asking", 220, json!({})).await;
+    let refused = exchange.call("refusing", 221, json!({})).await;
+    assert_eq!(exchange.outcome(&id).await, VERIFIED);
+    assert_eq!(exchange.outcome(&refused).await, "failed carrier_error carrier_error us 407");
+    let messages = asking.kept().await;
+    let header = messages.lines().find(|line| line.starts_with("Proxy-Authorization:")).unwrap();
+    assert_eq!(part(header, "response"), digest(header), "{header}");
+    refusing.kept().await;
+    let log = exchange.check(220..222).await;
+    assert!(!log.contains("open sesame"));
+}
+
+/// RFC 7616 §3.4.1 for SHA-256 with qop `auth`, written down here on its own.
+fn digest(header: &str) -> String {
+    let hash = |text: String| data_encoding::HEXLOWER.encode(&Sha256::digest(text));
+    let who = hash(String::from("office:trunk:open sesame"));
+    let what = hash(format!("INVITE:{}", part(header, "uri")));
+    let middle = [part(header, "nonce"), part(header, "nc"), part(header, "cnonce"), "auth"].join(":");
+    hash(format!("{who}:{middle}:{what}"))
+}
+
+/// A parameter of a header.
+fn part<'a>(header: &'a str, name: &str) -> &'a str {
+    let (_, value) = header.split_once(&format!("{name}=")).unwrap();
+    match value.strip_prefix('"') {
+        Some(quoted) => quoted.split('"').next().unwrap(),
+        None => value.split([',', '\r']).next().unwrap().trim(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_extensions_of_sip_are_spoken() {
+    let other = Ear::start(Habits::pressing('#')).await;
+    let other_port = other.port();
+    let (reliable, _reliable_ear) = callee("reliable", &[]).await;
+    let (fork, _fork_ear) = callee("fork", &[("other_rtp_port", &free_port().to_string())]).await;
+    let first = Ear::start(Habits { listens: Duration::from_secs(60), ..Habits::pressing('1') }).await;
+    let first_port = first.port();
+    let words = [("rtp_port", first_port.as_str()), ("other_rtp_port", other_port.as_str())];
+    let moving = Sipp::callee("reinvite", &words).await;
+    let trunks =
+        [("reliable", to_port(reliable.port())), ("fork", to_port(fork.port())), ("moving", to_port(moving.port()))];
+    let exchange = Exchange::start(&trunks).await;
+    let mut ids = Vec::new();
+    for (n, (trunk, _)) in (230..).zip(&trunks) {
+        ids.push(exchange.call(trunk, n, json!({})).await);
+    }
+    for (id, (trunk, _)) in ids.iter().zip(&trunks) {
+        assert_eq!(exchange.outcome(id).await, VERIFIED, "{trunk}");
+    }
+    assert!(other.packets() > 50, "media went where the re-INVITE said");
+    let before = (reliable.notes(), fork.notes());
+    for peer in [reliable, fork, moving] {
+        peer.kept().await;
+    }
+    assert!(before.0.contains("acknowledged:") && before.1.contains("sent away:"), "{before:?}");
+    exchange.check(230..233).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_refreshed_when_the_trunk_wants_it() {
+    // Half of the session's 90 seconds, and a little.
+    let ear = Ear::start(Habits { listens: Duration::from_secs(47), ..Habits::pressing('#') }).await;
+    let peer = Sipp::callee("timer", &[("rtp_port", &ear.port())]).await;
+    let exchange = Exchange::start(&[("timer", to_port(peer.port()))]).await;
+    // In Korean everything is said slowly enough for a call of that length.
+    let id = exchange.call("timer", 240, json!({ "locale": "ko-KR" })).await;
+    assert_eq!(exchange.outcome(&id).await, VERIFIED);
+    assert!(peer.kept().await.contains("\nUPDATE sip:"));
+    exchange.check([240]).await;
+}
