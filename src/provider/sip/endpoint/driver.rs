@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{CallEvent, Course, Facing, Inner, lock};
+use super::{CallEvent, Course, Facing, Inner, lock, oddities::Oddities};
 use crate::{
     provider::sip::{
         resolve::Hop,
@@ -27,8 +27,8 @@ const MAX_AT_ONCE: usize = 128;
 const KEPT_EVENTS: usize = 8;
 /// How long the driver sleeps when nothing is to be done.
 const IDLE: Duration = Duration::from_secs(3_600);
-/// How often it is seen whether somebody still listens to each call.
-const LISTENERS_EVERY: Duration = Duration::from_secs(1);
+/// How often it is seen whether somebody still listens to each call, and what went wrong on the wire.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What the driver is asked to do.
 pub(super) enum Command {
@@ -82,6 +82,7 @@ pub(super) struct Driver {
     when_silent: Vec<oneshot::Sender<()>>,
     /// Branches of the last probes, by flow: an answer with one of them is no forgery, and tells how we are seen.
     branches: BTreeMap<FlowId, Vec<u8>>,
+    oddities: Oddities,
     deadline: Option<Timestamp>,
 }
 
@@ -97,14 +98,15 @@ impl Driver {
             registrations: BTreeMap::new(),
             when_silent: Vec::new(),
             branches: BTreeMap::new(),
+            oddities: Oddities::default(),
             deadline: None,
         }
     }
 
     pub(super) async fn run(mut self) {
         let stop = self.inner.stop.clone();
-        let mut listeners = tokio::time::interval(LISTENERS_EVERY);
-        listeners.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let until = self.deadline.map_or_else(|| tokio::time::Instant::now() + IDLE, |at| self.inner.instant(at));
             tokio::select! {
@@ -124,7 +126,10 @@ impl Driver {
                     }
                 }
                 () = tokio::time::sleep_until(until) => self.put(Input::Tick),
-                _ = listeners.tick() => self.end_unheard(),
+                _ = look.tick() => {
+                    self.end_unheard();
+                    self.oddities.tell(&self.inner.name, self.uac.counters());
+                }
             }
         }
     }

@@ -5,6 +5,7 @@
 mod check;
 mod course;
 mod driver;
+mod oddities;
 #[cfg(test)]
 mod tests;
 mod upkeep;
