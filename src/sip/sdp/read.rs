@@ -64,7 +64,11 @@ fn parse(text: &[u8]) -> Result<Session, Disagreement> {
         return Err(Disagreement::Unreadable);
     }
     let session = Session::parse(text).map_err(|_| Disagreement::Unreadable)?;
-    if session.medias.len() > MAX_MEDIA { Err(Disagreement::Unreadable) } else { Ok(session) }
+    // Lines that we refuse are given back in our answer.
+    let printable = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let sound = |media: &Media| printable(&media.media) && printable(&media.proto) && printable(&media.fmt);
+    let readable = session.medias.len() <= MAX_MEDIA && session.medias.iter().all(sound);
+    if readable { Ok(session) } else { Err(Disagreement::Unreadable) }
 }
 
 /// What one audio line makes, and the tag of the key that was chosen.
