@@ -15,6 +15,7 @@ use crate::{
     gateway::SystemEntropy,
     http::{ApiKey, Scope},
     phone,
+    provider::sip::trunk_uri::{Host, NotATrunk, TrunkUri},
     secret::Secret,
     serve::{Ringproof, StartError, Surroundings, stop_signal},
     telemetry,
@@ -23,6 +24,8 @@ use crate::{
 
 /// Name of the simulated carrier.
 const CARRIER: &str = "simulator";
+/// Name of the carrier whose trunk is a softphone.
+const SOFTPHONE: &str = "softphone";
 /// Numbers that the simulated calls seem to come from: one of Japan, one of those kept free for fiction in North America.
 const FROM: &str = "[\"+815031234567\", \"+12025550123\"]";
 
@@ -37,12 +40,21 @@ pub(super) struct Arguments {
     /// Keep everything in this folder; without it all is forgotten at the end
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Call this SIP telephone, such as `127.0.0.1:5060`, instead of the one in the browser
+    #[arg(long, value_name = "ADDRESS", value_parser = softphone, conflicts_with = "speed")]
+    sip: Option<TrunkUri>,
     /// How many times faster than in real life calls go
     #[arg(long, default_value_t = 1)]
     speed: u16,
     /// What is logged
     #[arg(long, default_value = "warn")]
     log: String,
+}
+
+/// The address of a SIP telephone; `sip:` may be left out.
+fn softphone(text: &str) -> Result<TrunkUri, String> {
+    let text = if text.contains("sip:") || text.contains("sips:") { text.to_owned() } else { format!("sip:{text}") };
+    text.parse().map_err(|fault: NotATrunk| fault.to_string())
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut Output) -> Outcome {
@@ -62,7 +74,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut Output) -> Outcome {
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(serve(&config, &key, out));
+    let softphone = arguments.sip.as_ref().map(ToString::to_string);
+    let served = runtime.block_on(serve(&config, &key, softphone.as_deref(), out));
     runtime.shutdown_background();
     drop(logs);
     match served? {
@@ -89,19 +102,47 @@ fn sources(arguments: &Arguments, key: &ApiKey) -> Sources {
         ("numbers.countries", format!("[{}]", countries.join(", "))),
         ("verification.brand", arguments.brand.clone()),
         ("logs.level", arguments.log.clone()),
-        ("carriers.simulator.name", CARRIER.to_owned()),
-        ("carriers.simulator.kind", String::from("simulator")),
-        ("carriers.simulator.from", FROM.to_owned()),
-        ("carriers.simulator.speed", arguments.speed.to_string()),
         ("api_keys.demo.sha256", entry.sha256),
         ("api_keys.demo.prefix", entry.prefix.unwrap_or_default()),
         ("api_keys.demo.scopes", String::from("verify, calls")),
     ];
+    let carrier = match &arguments.sip {
+        Some(trunk) => {
+            vec![
+                ("carriers.softphone.name", SOFTPHONE.to_owned()),
+                ("carriers.softphone.kind", String::from("sip")),
+                ("carriers.softphone.from", FROM.to_owned()),
+                ("carriers.softphone.trunk", trunk.to_string()),
+                ("carriers.softphone.bind", beside(trunk)),
+            ]
+        }
+        None => {
+            vec![
+                ("carriers.simulator.name", CARRIER.to_owned()),
+                ("carriers.simulator.kind", String::from("simulator")),
+                ("carriers.simulator.from", FROM.to_owned()),
+                ("carriers.simulator.speed", arguments.speed.to_string()),
+            ]
+        }
+    };
     let nothing = Sources { alone: true, ..Sources::default() };
-    settings.into_iter().fold(nothing, |sources, (setting, value)| sources.with("demo", setting, value))
+    settings.into_iter().chain(carrier).fold(nothing, |sources, (setting, value)| sources.with("demo", setting, value))
 }
 
-async fn serve(config: &Config, key: &ApiKey, out: &mut Output) -> std::io::Result<Result<(), String>> {
+/// Where we are reached by the softphone: on this machine alone where it is there too.
+fn beside(trunk: &TrunkUri) -> String {
+    match trunk.host {
+        Host::Address(address) if address.is_loopback() => SocketAddr::new(address, 0).to_string(),
+        Host::Address(_) | Host::Name(_) => String::from("0.0.0.0:0"),
+    }
+}
+
+async fn serve(
+    config: &Config,
+    key: &ApiKey,
+    softphone: Option<&str>,
+    out: &mut Output,
+) -> std::io::Result<Result<(), String>> {
     let flows = match config::flows(&config.callflows) {
         Ok(flows) => flows,
         Err(error) => return Ok(Err(error.to_string())),
@@ -110,7 +151,7 @@ async fn serve(config: &Config, key: &ApiKey, out: &mut Output) -> std::io::Resu
         Ok(recorder) => recorder,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    let pages = |around: Surroundings| pages(config, key, around);
+    let pages = |around: Surroundings| pages(config, key, softphone, around);
     let service = match Ringproof::open(config, flows, Some(recorder), Some(&pages)).await {
         Ok(service) => service,
         Err(error) => return Ok(Err(chain(&error))),
@@ -119,7 +160,10 @@ async fn serve(config: &Config, key: &ApiKey, out: &mut Output) -> std::io::Resu
     out.line(&out.text("demo-open", &[("address", &out.paint(&address, Mark::Strong))]))?;
     out.note(&format!("  {}", out.text("demo-api", &[("address", &format!("{address}/docs"))])))?;
     out.note(&format!("  {}", out.text("demo-key", &[("key", key.expose())])))?;
-    out.note(&out.text("demo-note", &[]))?;
+    match softphone {
+        Some(softphone) => out.note(&out.text("demo-note-softphone", &[("address", softphone)]))?,
+        None => out.note(&out.text("demo-note", &[]))?,
+    }
     let signal = async {
         if stop_signal().await.is_err() {
             std::future::pending::<()>().await;
@@ -129,14 +173,20 @@ async fn serve(config: &Config, key: &ApiKey, out: &mut Output) -> std::io::Resu
     Ok(Ok(()))
 }
 
-fn pages(config: &Config, key: &ApiKey, around: Surroundings) -> Result<Router, StartError> {
+fn pages(config: &Config, key: &ApiKey, softphone: Option<&str>, around: Surroundings) -> Result<Router, StartError> {
     let Surroundings { address, simulators, stop } = around;
-    let simulator = simulators.get(CARRIER).cloned();
-    let simulator = simulator.ok_or_else(|| StartError::Pages(String::from("there is no simulated carrier")))?;
+    let rings = match softphone {
+        Some(address) => demo::Rings::Softphone(address.to_owned()),
+        None => {
+            let simulator = simulators.get(CARRIER).cloned();
+            let missing = || StartError::Pages(String::from("there is no simulated carrier"));
+            demo::Rings::Browser(simulator.ok_or_else(missing)?)
+        }
+    };
     let setup = demo::Setup {
         api_url: format!("http://{address}"),
         api_key: Secret::new(key.expose().to_owned()),
-        simulator,
+        rings,
         brand: config.verification.brand.clone(),
         ring_timeout_s: u32::try_from(config.verification.ring_timeout.as_secs()).unwrap_or(u32::MAX),
         clock: Arc::new(SystemClock),

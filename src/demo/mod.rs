@@ -1,5 +1,5 @@
 //! Owns the pages of `ringproof demo`: an enrolment wizard as a backend would have it, and a telephone that rings in the
-//! browser. The wizard's own backend ([`backend`]) uses the public API over HTTP, as any other would; the telephone talks
+//! browser, or a softphone beside it. The wizard's own backend ([`backend`]) uses the public API over HTTP, as any other would; the telephone talks
 //! to the simulator in this process. None of it is part of `serve`.
 
 mod assets;
@@ -42,8 +42,8 @@ pub struct Setup {
     pub api_url: String,
     /// A key with the scopes `verify` and `calls`.
     pub api_key: Secret<String>,
-    /// The carrier whose telephones ring in browsers.
-    pub simulator: Arc<Simulator>,
+    /// What rings.
+    pub rings: Rings,
     /// Who is said to call.
     pub brand: String,
     /// How long a call rings, in seconds, for the page that says so.
@@ -54,6 +54,29 @@ pub struct Setup {
     pub entropy: Arc<dyn Entropy>,
     /// Ends what is held open at the stop.
     pub stop: CancellationToken,
+}
+
+/// What rings when somebody is called.
+pub enum Rings {
+    /// The telephone in the browser, through this carrier.
+    Browser(Arc<Simulator>),
+    /// A SIP telephone at this address, whatever number is called.
+    Softphone(String),
+}
+
+impl Rings {
+    fn softphone(&self) -> Option<&str> {
+        match self {
+            Self::Browser(_) => None,
+            Self::Softphone(address) => Some(address),
+        }
+    }
+}
+
+impl std::fmt::Debug for Rings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.softphone().is_some() { "Softphone" } else { "Browser" })
+    }
 }
 
 impl std::fmt::Debug for Setup {
@@ -71,7 +94,7 @@ pub struct NoClient(#[source] reqwest::Error);
 struct Demo {
     backend: Backend,
     sessions: Sessions,
-    simulator: Arc<Simulator>,
+    rings: Rings,
     brand: String,
     ring_timeout_s: u32,
     clock: Arc<dyn Clock>,
@@ -88,12 +111,14 @@ type Browser = axum::Extension<Arc<Session>>;
 /// # Errors
 /// The HTTP client of the backend does not start.
 pub fn pages(setup: Setup) -> Result<Router, NoClient> {
-    let Setup { api_url, api_key, simulator, brand, ring_timeout_s, clock, entropy, stop } = setup;
-    simulator.expect_telephones();
+    let Setup { api_url, api_key, rings, brand, ring_timeout_s, clock, entropy, stop } = setup;
+    if let Rings::Browser(simulator) = &rings {
+        simulator.expect_telephones();
+    }
     let demo = Arc::new(Demo {
         backend: Backend::new(api_url, api_key).map_err(NoClient)?,
         sessions: Sessions::new(Arc::clone(&clock), entropy),
-        simulator,
+        rings,
         brand,
         ring_timeout_s,
         clock,

@@ -30,6 +30,8 @@ pub(super) struct Page {
     pub(super) reloads: bool,
     pub(super) watched: Option<Watched>,
     pub(super) telephone: PhonePanel,
+    /// Where the telephone is that rings instead of the one on the page.
+    pub(super) softphone: Option<String>,
 }
 
 /// The verification whose timeline is shown.
@@ -186,6 +188,7 @@ impl Page {
             reloads: false,
             watched,
             telephone: PhonePanel::new(words, &view, session.telephone.mood()),
+            softphone: demo.rings.softphone().map(str::to_owned),
         }
     }
 

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Browser, Demo, Shared,
+    Browser, Demo, Rings, Shared,
     backend::{BackendError, Seen, Wish},
     html,
     page::Page,
@@ -212,8 +212,10 @@ async fn begin(demo: &Demo, session: &Session, asked: Asked) -> Result<(), Backe
         idempotency_key: &asked.ticket,
     };
     let seen = create(demo, session, &wish).await?;
-    demo.simulator.ring_for_number(&asked.number.e164, &session.telephone);
-    demo.simulator.ring_for_verification(seen.id, &session.telephone);
+    if let Rings::Browser(simulator) = &demo.rings {
+        simulator.ring_for_number(&asked.number.e164, &session.telephone);
+        simulator.ring_for_verification(seen.id, &session.telephone);
+    }
     // A page without live view still shows the outcome, when it is loaded again.
     let view_token = demo.backend.view_token(seen.id).await.unwrap_or_default();
     session.state().attempt = Some(Attempt {

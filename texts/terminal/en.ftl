@@ -28,6 +28,7 @@ demo-open = ringproof demo: open { $address } in a browser
 demo-api = the API    { $address }
 demo-key = an API key { $key }
 demo-note = No telephone outside the browser rings. Ctrl-C ends it.
+demo-note-softphone = Whatever number is typed, { $address } is called. Ctrl-C ends it.
 
 init-brand = Who is said to call?
 init-brand-help = heard by every callee: "This is …"

@@ -28,6 +28,7 @@ demo-open = ringproof のデモ：ブラウザーで { $address } を開いて�
 demo-api = API    { $address }
 demo-key = API キー { $key }
 demo-note = ブラウザーの外の電話は鳴りません。Ctrl-C で終了します。
+demo-note-softphone = どの番号を入力しても { $address } に発信します。Ctrl-C で終了します。
 
 init-brand = だれからの電話と名乗りますか？
 init-brand-help = 電話を受けた人が必ず耳にする名前です

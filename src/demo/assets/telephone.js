@@ -10,7 +10,7 @@ const keypad = part("keypad");
 const bar = part("ringing-bar");
 /** The last caption that was spoken; null before the first view. */
 let spoken = null;
-let phase = telephone.dataset.phase;
+let phase = telephone?.dataset.phase;
 let inSight = true;
 
 function send(path, fields = {}) {
@@ -135,8 +135,9 @@ function listen() {
   new IntersectionObserver(([entry]) => { inSight = entry.isIntersecting; showBar(); }, { threshold: 0.01 }).observe(part("answer").closest(".buttons"));
 }
 
-/** Connects the telephone. `lost` is told when the connection is, and when it is back. */
+/** Connects the telephone, where the page has one. `lost` is told when the connection is, and when it is back. */
 export function connect(lost) {
+  if (!telephone) return;
   listen();
   const source = new EventSource("/demo/phone/events");
   source.onmessage = (event) => { lost(false); show(JSON.parse(event.data)); };
