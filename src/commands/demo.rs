@@ -1,6 +1,6 @@
 //! Owns `demo`: the whole product in one process, set up by itself. The pages are in [`crate::demo`].
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use axum::Router;
 
@@ -26,6 +26,8 @@ use crate::{
 const CARRIER: &str = "simulator";
 /// Name of the carrier whose trunk is a softphone.
 const SOFTPHONE: &str = "softphone";
+/// Who is called where only an address is given.
+const ANYBODY: &str = "ringproof";
 /// Numbers that the simulated calls seem to come from: one of Japan, one of those kept free for fiction in North America.
 const FROM: &str = "[\"+815031234567\", \"+12025550123\"]";
 
@@ -40,9 +42,9 @@ pub(super) struct Arguments {
     /// Keep everything in this folder; without it all is forgotten at the end
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Call this SIP telephone, such as `127.0.0.1:5060`, instead of the one in the browser
+    /// Call this SIP telephone, such as `sip:alice@127.0.0.1:5062`, instead of the one in the browser
     #[arg(long, value_name = "ADDRESS", value_parser = softphone, conflicts_with = "speed")]
-    sip: Option<TrunkUri>,
+    sip: Option<Softphone>,
     /// How many times faster than in real life calls go
     #[arg(long, default_value_t = 1)]
     speed: u16,
@@ -51,10 +53,30 @@ pub(super) struct Arguments {
     log: String,
 }
 
-/// The address of a SIP telephone; `sip:` may be left out.
-fn softphone(text: &str) -> Result<TrunkUri, String> {
-    let text = if text.contains("sip:") || text.contains("sips:") { text.to_owned() } else { format!("sip:{text}") };
-    text.parse().map_err(|fault: NotATrunk| fault.to_string())
+/// A SIP telephone: who is called at which address.
+#[derive(Debug, Clone)]
+struct Softphone {
+    user: String,
+    trunk: TrunkUri,
+}
+
+impl fmt::Display for Softphone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let trunk = self.trunk.to_string();
+        let (scheme, host) = trunk.split_once(':').unwrap_or(("sip", &trunk));
+        write!(f, "{scheme}:{}@{host}", self.user)
+    }
+}
+
+/// Reads `sip:user@host:port`; the scheme and the user may be left out.
+fn softphone(text: &str) -> Result<Softphone, String> {
+    let (scheme, rest) = match text.split_once(':') {
+        Some((scheme @ ("sip" | "sips"), rest)) => (scheme, rest),
+        _ => ("sip", text),
+    };
+    let (user, host) = rest.split_once('@').unwrap_or((ANYBODY, rest));
+    let trunk = format!("{scheme}:{host}").parse().map_err(|fault: NotATrunk| fault.to_string())?;
+    Ok(Softphone { user: user.to_owned(), trunk })
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut Output) -> Outcome {
@@ -107,12 +129,13 @@ fn sources(arguments: &Arguments, key: &ApiKey) -> Sources {
         ("api_keys.demo.scopes", String::from("verify, calls")),
     ];
     let carrier = match &arguments.sip {
-        Some(trunk) => {
+        Some(Softphone { user, trunk }) => {
             vec![
                 ("carriers.softphone.name", SOFTPHONE.to_owned()),
                 ("carriers.softphone.kind", String::from("sip")),
                 ("carriers.softphone.from", FROM.to_owned()),
                 ("carriers.softphone.trunk", trunk.to_string()),
+                ("carriers.softphone.always_call", user.clone()),
                 ("carriers.softphone.bind", beside(trunk)),
             ]
         }
@@ -194,4 +217,22 @@ fn pages(config: &Config, key: &ApiKey, softphone: Option<&str>, around: Surroun
         stop,
     };
     demo::pages(setup).map_err(|error| StartError::Pages(chain(&error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_softphone_is_written_with_or_without_a_user() {
+        for (text, shown) in [
+            ("127.0.0.1:5062", "sip:ringproof@127.0.0.1:5062"),
+            ("alice@127.0.0.1", "sip:alice@127.0.0.1"),
+            ("sips:alice@127.0.0.1:5063", "sips:alice@127.0.0.1:5063"),
+            ("sip:[::1]:5062;transport=tcp", "sip:ringproof@[::1]:5062;transport=tcp"),
+        ] {
+            assert_eq!(softphone(text).unwrap().to_string(), shown);
+        }
+        assert!(softphone("sip:alice@").is_err());
+    }
 }
