@@ -3,6 +3,7 @@
 //! `target/screenshots`. Needs Chromium and its `ChromeDriver`, as Debian packages them.
 
 mod driver;
+mod softphone;
 
 use std::{fs, path::Path};
 

@@ -62,8 +62,13 @@ pub(super) struct Desk {
 impl Desk {
     /// Opens both. The browser prefers Japanese.
     pub(super) async fn open() -> Self {
+        Self::open_with(&["--speed", &SPEED.to_string()]).await
+    }
+
+    /// Opens both, the demo with these arguments.
+    pub(super) async fn open_with(arguments: &[&str]) -> Self {
         let mut demo = Command::new(env!("CARGO_BIN_EXE_ringproof"));
-        demo.args(["demo", "--listen", "127.0.0.1:0", "--speed", &SPEED.to_string()]);
+        demo.args(["demo", "--listen", "127.0.0.1:0"]).args(arguments);
         let (demo, rest) = start(demo, "http://");
         let address = format!("http://{}", rest.split(|c: char| c.is_whitespace() || c == '/').next().unwrap());
         let mut driver = Command::new("chromedriver");
