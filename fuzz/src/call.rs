@@ -15,6 +15,8 @@ use ringproof::{
 const CALL: CallKey = CallKey(1);
 const FLOW: FlowId = FlowId(1);
 const PASSWORD: &str = "5ecret";
+/// Longest wait in a script, in tenths of a second.
+const MAX_WAIT: u16 = 1_000;
 /// Most steps of a script.
 const MAX_STEPS: usize = 64;
 
@@ -97,7 +99,7 @@ impl World {
                 }
             }
             (Some('f'), true) => self.input(Input::FlowFailed(FLOW)),
-            (Some('w'), true) => self.pass(Duration::from_millis(100) * u32::from(number.unwrap_or(10))),
+            (Some('w'), true) => self.pass(Duration::from_millis(100) * u32::from(number.unwrap_or(10).min(MAX_WAIT))),
             _ => {
                 let message = self.message(step);
                 self.receive(message.as_bytes());

@@ -49,8 +49,11 @@ impl Dialog {
     /// Takes over the way and the target of a response (12.1.2); a response without a usable `Contact` leaves the target.
     pub(super) fn follow(&mut self, response: &Message<'_>) {
         let recorded = response.all(Name::RecordRoute);
-        let routes =
-            recorded.iter().rev().filter_map(|value| NameAddr::read(value)).map(|address| address.uri.to_owned());
+        let routes = recorded
+            .iter()
+            .rev()
+            .filter_map(|value| NameAddr::read(value))
+            .map(|address| without_headers(address.uri).to_owned());
         self.routes = routes.filter(|uri| uri.len() <= MAX_KEPT).take(MAX_ROUTES).collect();
         self.refresh_target(response);
     }
@@ -64,7 +67,7 @@ impl Dialog {
     pub(super) fn move_to(&mut self, contact: Option<String>) {
         let contact = contact.filter(|uri| uri.len() <= MAX_KEPT);
         if let Some(uri) = contact.filter(|uri| Uri::read(uri).is_some_and(|uri| uri.is_sip())) {
-            self.target = uri.into();
+            self.target = without_headers(&uri).into();
         }
     }
 
@@ -94,4 +97,10 @@ impl Dialog {
         draft.hop = hop;
         draft
     }
+}
+
+/// A URI as a Request-URI may be (RFC 3261 section 19.1.1: headers belong elsewhere).
+fn without_headers(uri: &str) -> &str {
+    let headers = Uri::read(uri).and_then(|uri| uri.headers).map_or(0, |headers| headers.len() + 1);
+    uri.get(..uri.len().saturating_sub(headers)).unwrap_or(uri)
 }

@@ -118,6 +118,16 @@ fn loose_routing() {
 }
 
 #[test]
+fn headers_in_a_contact_stay_out_of_requests() {
+    let mut world = World::new();
+    let invite = world.call();
+    let more = "Record-Route: <sip:p1.example?Subject=x>\r\nContact: <sip:a?b@192.0.2.9:5070;c=d?Subject=x&body=y>\r\n";
+    world.reply(&invite, 200, "a", more, SDP);
+    let ack = world.last("ACK");
+    assert_eq!((first(&ack), &*header(&ack, "Route")), ("ACK sip:p1.example SIP/2.0", "<sip:a?b@192.0.2.9:5070;c=d>"));
+}
+
+#[test]
 fn strict_routing() {
     let mut world = World::new();
     let invite = world.call();
