@@ -3,12 +3,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench prompts setup
+.PHONY: help demo test lint bench bench-sip prompts setup
 
 CARGO_FLAGS ?= --locked
 
 help: ## what there is
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 demo: ## the whole product in one process, with a telephone in the browser: http://127.0.0.1:8080
 	@scripts/setup build
@@ -17,18 +17,18 @@ demo: ## the whole product in one process, with a telephone in the browser: http
 
 test: setup lint ## installs what is missing, then format, lints, all tests
 	cargo test $(CARGO_FLAGS) --doc
-	cargo test $(CARGO_FLAGS) --bench verifications
+	cargo test $(CARGO_FLAGS) --bench verifications --bench sip
 	cargo test $(CARGO_FLAGS) --lib --bins --test it
 
-lint: ## format and lints only
-	cargo fmt --check
+lint: ## format and lints only; with FIX=1 it formats the sources
+	cargo fmt $(if $(FIX),,--check)
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
-
-fmt: ## formats the sources
-	cargo fmt
 
 bench: setup ## what one verification costs, against the floor measured in the same run
 	cargo bench $(CARGO_FLAGS) --bench verifications -- $(ARGS)
+
+bench-sip: setup ## what one call over a SIP trunk costs, against the floor measured in the same run
+	cargo bench $(CARGO_FLAGS) --bench sip -- $(ARGS)
 
 prompts: ## renders what the call flows say, for carriers that cannot speak; only what changed
 	@scripts/prompts/run $(ARGS)
