@@ -96,7 +96,7 @@ impl Exchange {
             let mut found: Vec<Value> = calls["items"].as_array().unwrap().iter().filter(own).cloned().collect();
             let document = self.read(&format!("/v1/verifications/{id}")).await;
             if !found.is_empty() && found.len() == document["calls"].as_array().unwrap().len() {
-                found.sort_by_key(|record| record["started_at"].as_str().map(str::to_owned));
+                found.sort_by_key(|record| record["id"].as_str().map(str::to_owned));
                 return found;
             }
             assert!(Instant::now() < deadline, "no record of a call: {document}\n{}", self.serving.log());
@@ -112,6 +112,13 @@ impl Exchange {
         let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let words = [&document["status"], &document["reason"], &record["end"], &record["fault"], &record["sip_status"]];
         words.map(word).join(" ")
+    }
+
+    /// That a call comes to this, or everything that is known of it.
+    async fn comes_to(&self, id: &str, expected: &str) {
+        let outcome = self.outcome(id).await;
+        let records = Value::from(self.records(id).await);
+        assert!(outcome == expected, "{outcome}, not {expected}\n{records:#}\n{}", self.serving.log());
     }
 
     async fn post(&self, path: &str) {

@@ -382,7 +382,8 @@ impl Attempt {
             self.send_invite(shared);
             return;
         }
-        if self.rang || self.canceled.is_some() {
+        // Whoever said "trying" has it, and may ring by now: no other target may.
+        if self.rang || self.canceled.is_some() || self.plan.as_ref().is_some_and(|plan| plan.proceeding) {
             let refusal = self.own_refusal(503, "Flow failed");
             self.refuse(shared, refusal);
             // The driver may have another way by now: the phone should not ring on.

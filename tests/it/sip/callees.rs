@@ -30,7 +30,7 @@ async fn whoever_says_no_or_nothing_is_understood() {
         "denied callee_denied completed none 200",
     ];
     for (id, outcome) in ids.iter().zip(outcomes) {
-        assert_eq!(exchange.outcome(id).await, outcome);
+        exchange.comes_to(id, outcome).await;
     }
     let records = exchange.records(&ids[0]).await;
     assert_eq!(records[0]["carrier_code"], "Q.850 16 Normal call clearing");

@@ -40,7 +40,7 @@ async fn pound_verifies_however_it_comes() {
         ids.push(exchange.call(trunk, n, json!({})).await);
     }
     for (id, (trunk, _)) in ids.iter().zip(&trunks) {
-        assert_eq!(exchange.outcome(id).await, VERIFIED, "{trunk}");
+        exchange.comes_to(id, VERIFIED).await;
         let records = exchange.records(id).await;
         assert_eq!((records.len(), &records[0]["prompts"]), (1, &json!(1)), "{trunk}: one key, pressed once");
     }
@@ -73,7 +73,7 @@ async fn what_is_pressed_before_the_answer_or_by_a_stranger_is_no_key() {
         let document = exchange.read(&format!("/v1/verifications/{id}")).await;
         assert_eq!((&document["status"], &document["stage"]), (&json!("pending"), &json!("prompting")), "{document}");
         exchange.post(&format!("/v1/verifications/{id}/cancel")).await;
-        assert_eq!(exchange.outcome(id).await, "canceled by_client completed none 200");
+        exchange.comes_to(id, "canceled by_client completed none 200").await;
     }
     early.kept().await;
     steady.kept().await;
@@ -89,7 +89,7 @@ async fn a_line_that_loses_or_repeats_messages_changes_nothing() {
     let exchange = Exchange::start(&trunks).await;
     let ids = [exchange.call("losing", 120, json!({})).await, exchange.call("repeating", 121, json!({})).await];
     for id in &ids {
-        assert_eq!(exchange.outcome(id).await, VERIFIED);
+        exchange.comes_to(id, VERIFIED).await;
         assert_eq!(exchange.records(id).await.len(), 1);
     }
     assert!(losing.lost() >= 3, "INVITE, answer: {}", losing.lost());
@@ -103,7 +103,7 @@ async fn an_extension_is_dialled_before_anything_is_said() {
     let (peer, ear) = callee("answer", Habits { listens: Duration::from_secs(4), ..Habits::pressing('#') }).await;
     let exchange = Exchange::start(&[("office", to_port(peer.port()))]).await;
     let id = exchange.call("office", 130, json!({ "extension": "12#" })).await;
-    assert_eq!(exchange.outcome(&id).await, VERIFIED);
+    exchange.comes_to(&id, VERIFIED).await;
     assert_eq!(ear.dialled(), "12#");
     peer.kept().await;
     exchange.check([130]).await;

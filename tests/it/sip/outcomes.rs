@@ -36,7 +36,7 @@ async fn every_refusal_has_its_reason() {
         ids.push(exchange.call(row.0, n, json!({})).await);
     }
     for ((id, row), peer) in ids.iter().zip(&ROWS).zip(peers) {
-        assert_eq!(exchange.outcome(id).await, row.5, "{}", row.0);
+        exchange.comes_to(id, row.5).await;
         let records = exchange.records(id).await;
         let code = records[0]["carrier_code"].as_str().unwrap();
         assert!(code.starts_with(&format!("{} {}", row.2, row.3)), "phrase and reason are kept: {code}");
@@ -55,8 +55,8 @@ async fn a_call_that_nobody_answers_is_canceled() {
     let taken_back = exchange.call("withdrawn", 21, json!({})).await;
     exchange.until(&taken_back, |document| document["stage"] == "ringing").await;
     exchange.post(&format!("/v1/verifications/{taken_back}/cancel")).await;
-    assert_eq!(exchange.outcome(&taken_back).await, "canceled by_client canceled none 487");
-    assert_eq!(exchange.outcome(&rung_out).await, "failed no_answer no_answer callee 487");
+    exchange.comes_to(&taken_back, "canceled by_client canceled none 487").await;
+    exchange.comes_to(&rung_out, "failed no_answer no_answer callee 487").await;
     for peer in [rings, withdrawn] {
         assert!(peer.kept().await.contains("\nCANCEL sip:"));
     }

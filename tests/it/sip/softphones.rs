@@ -10,7 +10,7 @@ use super::{Exchange, VERIFIED};
 use crate::world::sip::{
     baresip::{Over, Softphone},
     ear::decode,
-    until,
+    free_port, until,
 };
 
 /// Longest wait for speech.
@@ -52,9 +52,29 @@ async fn a_softphone_over_udp_hears_what_was_recorded_and_presses_pound() {
             "{locale}: what comes before it came as it is too"
         );
         phone.press('#');
-        assert_eq!(exchange.outcome(&id).await, VERIFIED);
+        exchange.comes_to(&id, VERIFIED).await;
         exchange.check([500]).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_says_whether_a_trunk_is_there() {
+    let phone = Softphone::start(Over::Udp).await;
+    let nobody = format!("trunk = \"sip:127.0.0.1:{}\"\n", free_port());
+    let lines = [("there", by_name(&format!("sip:127.0.0.1:{}", phone.port()))), ("nobody", nobody)];
+    let exchange = Exchange::start(&lines).await;
+    let said = tokio::task::spawn_blocking(move || {
+        let file = exchange.settings.file();
+        (exchange.settings.run(&["doctor", "--config", file.to_str().unwrap()]), exchange)
+    });
+    let (said, exchange) = said.await.unwrap();
+    let all = format!("{}{}", said.out, said.err);
+    let line = |name: &str| all.lines().find(|line| line.contains(&format!(" carrier {name}:"))).unwrap_or_default();
+    assert!(line("there").starts_with('✓') && line("there").contains("answers OPTIONS with "), "{all}");
+    assert!(line("nobody").ends_with("nothing listens there; are host, port and transport right?"), "{all}");
+    assert_eq!(said.code, Some(1), "{all}");
+    assert!(!phone.log().contains("Incoming call"), "nobody is rung");
+    exchange.check([]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,10 +96,10 @@ async fn a_softphone_over_tls_with_srtp_presses_pound_and_is_not_called_without(
     phone.in_a_call().await;
     until("speech", PATIENCE, || phone.heard().iter().filter(|sample| sample.abs() > 1000).count() > 4000).await;
     phone.press('#');
-    assert_eq!(exchange.outcome(&id).await, VERIFIED);
+    exchange.comes_to(&id, VERIFIED).await;
     // Nobody vouches for its certificate there.
     let id = exchange.call("stranger", 511, json!({})).await;
-    assert_eq!(exchange.outcome(&id).await, "failed carrier_error carrier_error carrier null");
+    exchange.comes_to(&id, "failed carrier_error carrier_error carrier null").await;
     let code = exchange.records(&id).await[0]["carrier_code"].to_string();
     assert!(code.contains("certificate"), "{code}");
     exchange.check(510..512).await;

@@ -90,8 +90,13 @@ fn a_stream_that_breaks_later_is_not_gone_round() {
     let invite = world.dial(large());
     world.reply(&invite, 100, "", "", "");
     world.input(Input::FlowFailed(LARGE));
-    assert_eq!(flows(&world), [8], "it has the INVITE");
-    assert!(matches!(&world.events[..], [Event::NextTarget { .. }]));
+    let [Event::Refused { refusal, .. }] = &world.events[..] else { panic!("{:?}", world.events) };
+    assert_eq!(
+        (refusal.code, refusal.local, refusal.seen_response),
+        (503, true, true),
+        "it has the INVITE and may ring"
+    );
+    assert_eq!(world.lines(), ["INVITE", "CANCEL"], "should it still be reached, it is to stop");
 }
 
 #[test]

@@ -40,19 +40,22 @@ impl Sipp {
         fs::write(&path, text).unwrap();
         let port = free_port();
         let limit = LIMIT_S.to_string();
+        let screen = fs::File::create(folder.path().join("screen.log")).unwrap();
         let process = Command::new("sipp")
             .current_dir(folder.path())
             .arg("-sf")
             .arg(&path)
             .args(["-i", "127.0.0.1", "-mi", "127.0.0.1", "-p", &port.to_string(), "-nostdin"])
+            // It takes this port for audio and the second one above for video, though nothing here speaks to them.
+            .args(["-mp", &(port + 1).to_string()])
             .args(["-timeout", &limit, "-timeout_error", "-deadcall_wait", "0"])
             .args(["-trace_msg", "-message_file", "messages.log", "-trace_err", "-error_file", "errors.log"])
             .args(["-trace_logs", "-log_file", "actions.log"])
             .args(more)
             .env("TERM", "dumb")
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdout(screen.try_clone().unwrap())
+            .stderr(screen)
             .spawn()
             .expect("SIPp is installed: scripts/setup test");
         let peer = Self { scenario: scenario.to_owned(), port, folder, process };
@@ -67,12 +70,16 @@ impl Sipp {
 
     /// Everything it received and sent so far.
     pub(crate) fn messages(&self) -> String {
-        fs::read_to_string(self.folder.path().join("messages.log")).unwrap_or_default()
+        self.text("messages.log")
     }
 
     /// What the scenario noted.
     pub(crate) fn notes(&self) -> String {
-        fs::read_to_string(self.folder.path().join("actions.log")).unwrap_or_default()
+        self.text("actions.log")
+    }
+
+    fn text(&self, file: &str) -> String {
+        String::from_utf8_lossy(&fs::read(self.folder.path().join(file)).unwrap_or_default()).into_owned()
     }
 
     /// Waits for the end of the scenario; fails when the other side did not keep to it.
@@ -85,17 +92,21 @@ impl Sipp {
             assert!(Instant::now() < deadline, "SIPp `{}` does not end", self.scenario);
             sleep(Duration::from_millis(20)).await;
         };
-        let errors = fs::read_to_string(self.folder.path().join("errors.log")).unwrap_or_default();
-        let messages = self.messages();
-        assert_eq!(status.code(), Some(0), "SIPp `{}`: {errors}\n{messages}", self.scenario);
-        messages
+        assert_eq!(status.code(), Some(0), "the other side of SIPp `{}` did not keep to it", self.scenario);
+        self.messages()
     }
 }
 
 impl Drop for Sipp {
     fn drop(&mut self) {
         // It may have ended by itself.
+        let ended = self.process.try_wait().unwrap();
         self.process.kill().ok();
         self.process.wait().ok();
+        if std::thread::panicking() {
+            let [errors, messages, screen] = ["errors.log", "messages.log", "screen.log"].map(|file| self.text(file));
+            let screen: String = screen.chars().filter(|c| !c.is_control() || *c == '\n').collect();
+            eprintln!("SIPp `{}` at {}: {ended:?}\n{errors}\n{messages}\n{screen}", self.scenario, self.port);
+        }
     }
 }
