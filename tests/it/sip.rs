@@ -3,6 +3,7 @@
 
 mod callees;
 mod keys;
+mod loss;
 mod noise;
 mod outcomes;
 mod softphones;
