@@ -3,6 +3,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -124,6 +125,10 @@ pub struct Config {
     /// What happens when a mailbox seems to have answered.
     #[serde(default)]
     pub on_machine: OnMachine,
+    /// A folder for captures: what was said in SIP, a text file a call, without passwords, keys and numbers. For support;
+    /// the newest 1,000 calls are kept.
+    #[serde(default)]
+    pub capture: Option<PathBuf>,
     /// Name servers to ask, in place of those of the machine.
     #[serde(default)]
     pub name_servers: Vec<SocketAddr>,
@@ -313,6 +318,7 @@ impl Config {
             identity_origin: None,
             symmetric_rtp: false,
             on_machine: OnMachine::default(),
+            capture: None,
             name_servers: Vec::new(),
         }
     }

@@ -2,6 +2,7 @@
 //! say and hands in what happens on them, as the other carriers do by webhooks. It decides nothing about a verification.
 //! The protocol is in [`crate::sip`], the trunks are in [`endpoint`], sound is in [`media`].
 
+mod capture;
 pub mod config;
 mod conversation;
 pub mod endpoint;
@@ -185,6 +186,7 @@ impl Inner {
             sdp::offer(&local, line::protection(srtp, facing.over_tls))
         });
         let outgoing = Outgoing {
+            name: order.token.call.to_string(),
             to: order.to.clone(),
             from: order.from.clone(),
             display: None,

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 
-use super::{Exchange, VERIFIED, to_port};
+use super::{Exchange, VERIFIED, to, to_port};
 use crate::world::sip::{
     ear::{Ear, Habits},
     free_port,
     sipp::Sipp,
+    until,
 };
 
 async fn callee(scenario: &str, words: &[(&str, &str)]) -> (Sipp, Ear) {
@@ -104,7 +106,12 @@ async fn a_trunk_that_asks_for_a_password_gets_its_digest() {
         "Proxy-Authenticate: Digest realm=\"trunk\", nonce=\"n-0S6_WzA2Mj\", algorithm=SHA-256, qop=\"auth\"";
     let (asking, _ear) = callee("challenge", &[("challenge", challenge)]).await;
     let refusing = Sipp::callee("challenge-again", &[("challenge", challenge)]).await;
-    let with = |port| format!("{}username = \"office\"\npassword = \"open sesame\"\n", to_port(port));
+    let captures = TempDir::new().unwrap();
+    let lines = format!(
+        "username = \"office\"\npassword = \"open sesame\"\ncapture = \"{}\"\n",
+        captures.path().join("sip").display()
+    );
+    let with = |port| format!("{}{lines}", to_port(port));
     let exchange = Exchange::start(&[("asking", with(asking.port())), ("refusing", with(refusing.port()))]).await;
     let id = exchange.call("asking", 220, json!({})).await;
     let refused = exchange.call("refusing", 221, json!({})).await;
@@ -114,8 +121,18 @@ async fn a_trunk_that_asks_for_a_password_gets_its_digest() {
     let header = messages.lines().find(|line| line.starts_with("Proxy-Authorization:")).unwrap();
     assert_eq!(part(header, "response"), digest(header), "{header}");
     refusing.kept().await;
-    let log = exchange.check(220..222).await;
+    let call = exchange.records(&id).await[0]["id"].as_str().unwrap().to_owned();
+    let capture = || std::fs::read_to_string(captures.path().join(format!("sip/{call}.sip.txt"))).unwrap_or_default();
+    until("the end of the capture", Duration::from_secs(20), || capture().contains("--> sent\nBYE sip:")).await;
+    let (log, capture) = (exchange.check(220..222).await, capture());
     assert!(!log.contains("open sesame"));
+    assert!(
+        capture.contains("<-- received\nSIP/2.0 407 ") && capture.contains("<-- received\nSIP/2.0 200 "),
+        "{capture}"
+    );
+    for secret in ["open sesame", part(header, "response"), part(header, "cnonce"), to(220).trim_start_matches('+')] {
+        assert!(!capture.contains(secret), "{secret}: {capture}");
+    }
 }
 
 /// RFC 7616 §3.4.1 for SHA-256 with qop `auth`, written down here on its own.

@@ -16,7 +16,7 @@ use crate::{
     },
     sip::{
         self, CallKey, Canceled, Event, Exhausted, FlowId, Input, Invite, OfferId, Output, Probe, ProbeKey,
-        ProbeResult, Reason, Refusal, Registration, RegistrationKey, RegistrationState, Transmit, Transport, Uac,
+        ProbeResult, Reason, Refusal, Registration, RegistrationKey, RegistrationState, Rung, Transmit, Transport, Uac,
     },
     time::Timestamp,
 };
@@ -141,10 +141,7 @@ impl Driver {
             match self.uac.poll_output() {
                 Output::Transmit(transmit) => self.transmit(transmit),
                 Output::Event(event) => self.happened(event),
-                Output::Trace(rung) => {
-                    let call = rung.call.map(|call| call.0);
-                    tracing::debug!(provider.name = %self.inner.name, sip.call = call, "{:?} {}", rung.direction, rung.text);
-                }
+                Output::Trace(rung) => self.trace(&rung),
                 Output::Timeout(at) => {
                     self.deadline = at;
                     self.tell_silent();
@@ -152,6 +149,17 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// Logs and captures a message. Where only captures want all of it, the log has its first line.
+    fn trace(&self, rung: &Rung) {
+        if let Some(capture) = &self.inner.capture {
+            capture.said(rung);
+        }
+        let whole = self.inner.capture.is_none() || tracing::enabled!(tracing::Level::TRACE);
+        let text = if whole { &rung.text } else { rung.text.lines().next().unwrap_or_default() };
+        let call = rung.call.map(|call| call.0);
+        tracing::debug!(provider.name = %self.inner.name, sip.call = call, "{:?} {text}", rung.direction);
     }
 
     fn arrived(&mut self, arrival: Arrival) {

@@ -14,6 +14,7 @@ use std::{
     collections::BTreeMap,
     fmt, io,
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -28,6 +29,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    capture::Capture,
     config::{Config, ConfigFault, NumberFormat, is_plain},
     identity::Signer,
     resolve::{Families, Resolver},
@@ -59,6 +61,8 @@ const LAST_WORDS_WITHIN: Duration = Duration::from_secs(2);
 
 /// A call to make.
 pub struct Outgoing {
+    /// What the call is known by outside: the name of its capture.
+    pub name: String,
     /// Whom to call.
     pub to: E164,
     /// The number that is shown.
@@ -192,6 +196,14 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// Captures cannot be written.
+    #[error("`capture`: {}: {source}", folder.display())]
+    Capture {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 /// The trunks of a carrier, in use. Clones are the same.
@@ -213,6 +225,7 @@ struct Inner {
     resolver: Resolver,
     network: Network,
     signer: Option<Signer>,
+    capture: Option<Capture>,
     trunks: Mutex<Trunks>,
     /// Our address as others see it, by flow; learnt from answers to probes.
     seen_as: Mutex<BTreeMap<FlowId, SocketAddr>>,
@@ -261,6 +274,14 @@ impl Endpoint {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let network = Network::open(config.bind, tls, &tasks, &stop);
         let (network, arrivals) = network.map_err(|source| StartError::Bind { address: config.bind, source })?;
+        let capture = match &config.capture {
+            Some(folder) => {
+                let failed = |source| StartError::Capture { folder: folder.clone(), source };
+                Some(Capture::start(folder).map_err(failed)?)
+            }
+            None => None,
+        };
+        let traced = if capture.is_some() { Trace::Messages } else { trace() };
         let (commands, queue) = mpsc::channel(MAX_COMMANDS);
         let mut seed = [0; 32];
         entropy.fill(&mut seed);
@@ -273,6 +294,7 @@ impl Endpoint {
             began: (now, Instant::now()),
             network,
             signer,
+            capture,
             trunks: Mutex::new(Trunks::new(config)),
             seen_as: Mutex::default(),
             commands,
@@ -284,7 +306,7 @@ impl Endpoint {
             stop,
             tasks,
         });
-        let settings = Settings { response_limit: config.answer_within, trace: trace(), ..Settings::default() };
+        let settings = Settings { response_limit: config.answer_within, trace: traced, ..Settings::default() };
         let driver = Driver::new(Arc::clone(&inner), Uac::new(settings, seed, now), arrivals, queue);
         inner.tasks.spawn(driver.run());
         Ok(Self(inner))
@@ -315,6 +337,9 @@ impl Endpoint {
         })?;
         let call = CallKey(inner.next_key());
         let (told, events) = mpsc::channel(MAX_EVENTS);
+        if let Some(capture) = &inner.capture {
+            capture.name(call, &outgoing.name);
+        }
         let course = Course::new(call, outgoing, now, first);
         let trunk = first.0;
         inner.calls.fetch_add(1, Ordering::Relaxed);
@@ -385,6 +410,7 @@ impl Endpoint {
     ) -> Result<String, String> {
         let mut config = config.clone();
         config.bind.set_port(0);
+        config.capture = None;
         let endpoint = Self::open(name, &config, clock, entropy).map_err(|error| error.to_string())?;
         let found = endpoint.check().await;
         endpoint.stop(Duration::ZERO).await;

@@ -64,6 +64,7 @@ pub(super) fn start(config: &Config) -> Endpoint {
 
 pub(super) fn outgoing() -> Outgoing {
     Outgoing {
+        name: String::from("call_1"),
         to: "+819012345678".parse().unwrap(),
         from: "+815012345678".parse().unwrap(),
         display: Some(String::from("Contoso")),
