@@ -128,6 +128,14 @@ impl Exchange {
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
     }
 
+    /// A counter of packets of a trunk, as the metrics show it.
+    async fn packets(&self, trunk: &str, kind: &str) -> u64 {
+        let url = format!("{}/metrics", self.settings.url());
+        let answer = self.client.get(url).bearer_auth(self.settings.key()).send().await.unwrap().text().await.unwrap();
+        let name = format!("ringproof_sip_rtp_packets_total{{carrier=\"{trunk}\",kind=\"{kind}\"}} ");
+        answer.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |count| count.parse().unwrap())
+    }
+
     async fn read(&self, path: &str) -> Value {
         let url = format!("{}{path}", self.settings.url());
         let answer = self.client.get(url).bearer_auth(self.settings.key()).send().await.unwrap();

@@ -23,7 +23,7 @@ use crate::{
     dtmf::{Digit, Digits},
     outcome::Fault,
     provider::{Line as Served, Order, Switchboard},
-    sip::media::{BargeIn, Dialling, Event, MachineSign, PAUSE, PlayEnd, Sound},
+    sip::media::{BargeIn, Dialling, Event, MachineSign, PAUSE, PlayEnd, Quality, Sound},
     verification::{AnsweredBy, Cause, End, PlaceResult, Signal},
 };
 
@@ -93,7 +93,10 @@ impl Conversation {
                 // Whoever placed it may have stopped waiting; then the end is a signal like any other.
                 let Some(placed) = self.placed.take() else { return self.hand_in_end(cause).await };
                 match placed.send(PlaceResult::Refused { cause, try_next_route: try_next }) {
-                    Ok(()) => return self.line.close().await,
+                    Ok(()) => {
+                        self.line.close().await;
+                        return;
+                    }
                     Err(PlaceResult::Refused { cause, .. }) => cause,
                     Err(PlaceResult::Accepted { .. } | PlaceResult::Unknown { .. }) => return,
                 }
@@ -109,7 +112,25 @@ impl Conversation {
     async fn hand_in_end(&mut self, cause: Cause) {
         self.taken();
         self.signal(Signal::Ended(cause)).await;
-        self.line.close().await;
+        if let Some(quality) = self.line.close().await.filter(|quality| quality.sent > 0) {
+            self.tell(quality);
+        }
+    }
+
+    /// Counts and logs what the line was like.
+    fn tell(&self, quality: Quality) {
+        let Quality { sent, received, lost, jitter_ms, far_lost, refused } = quality;
+        tracing::debug!(
+            call.id = %self.order.token.call, provider.name = %self.trunk.name,
+            sent, received, lost, jitter_ms, far_lost, refused, "the line of a call"
+        );
+        let far_lost = far_lost.unwrap_or(0);
+        for (kind, packets) in
+            [("sent", sent), ("received", received), ("lost", lost), ("lost_there", far_lost), ("refused", refused)]
+        {
+            let labels = [("carrier", self.trunk.name.clone()), ("kind", kind.to_owned())];
+            metrics::counter!("ringproof_sip_rtp_packets_total", &labels).increment(packets.into());
+        }
     }
 
     async fn dial_and_talk(&mut self) -> Going<Infallible> {

@@ -12,13 +12,16 @@ use super::{
 };
 use crate::sip::{
     CallKey, info,
-    media::{BargeIn, Dialling, Event, Sound},
+    media::{BargeIn, Dialling, Event, Quality, Sound},
     sdp::{self, Local},
 };
 
 /// How long the end of a call is waited for once it was asked for: as long as a BYE or a CANCEL is repeated (RFC 3261
 /// §17, 64 times T1), and a little.
 const LAST_WORD_WITHIN: Duration = Duration::from_secs(35);
+
+/// How long media may take to close: it looks at its orders every packet.
+const MEDIA_CLOSES_WITHIN: Duration = Duration::from_secs(1);
 
 /// One call: signalling and media.
 pub(super) struct Line {
@@ -140,9 +143,10 @@ impl Line {
         self.leg.close();
     }
 
-    /// Ends media, and waits until the trunk knows that the call is over.
-    pub(super) async fn close(&mut self) {
+    /// Ends media, and waits until the trunk knows that the call is over. What the line was like, where media says it.
+    pub(super) async fn close(&mut self) -> Option<Quality> {
         self.leg.close();
+        let quality = timeout(MEDIA_CLOSES_WITHIN, self.quality()).await.ok().flatten();
         let last_word = async {
             while !self.over {
                 self.next_of_call().await;
@@ -150,6 +154,16 @@ impl Line {
         };
         // What comes too late is the endpoint's to see to.
         let _late = timeout(LAST_WORD_WITHIN, last_word).await;
+        quality
+    }
+
+    /// The last event of media.
+    async fn quality(&mut self) -> Option<Quality> {
+        loop {
+            if let Event::Closed(quality) = self.heard.recv().await? {
+                return Some(quality);
+            }
+        }
     }
 
     fn note(&mut self, event: Option<&CallEvent>) {

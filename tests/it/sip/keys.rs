@@ -77,6 +77,11 @@ async fn what_is_pressed_before_the_answer_or_by_a_stranger_is_no_key() {
     }
     early.kept().await;
     steady.kept().await;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while exchange.packets("steady", "refused").await < 12 {
+        assert!(tokio::time::Instant::now() < deadline, "the stranger's packets are counted");
+    }
+    assert!(exchange.packets("steady", "received").await > 50 && exchange.packets("steady", "sent").await > 50);
     exchange.check(110..112).await;
 }
 
