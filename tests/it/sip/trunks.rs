@@ -54,6 +54,24 @@ async fn another_trunk_takes_what_the_first_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_failure_of_the_callee_is_none_of_the_trunk() {
+    let rang_out = [("status", "500"), ("phrase", "No answer"), ("reason", "Q.850;cause=19")];
+    let engaged = [("status", "503"), ("phrase", "Engaged"), ("reason", "Q.850;cause=17")];
+    let (first, second) = (Sipp::callee("final", &rang_out).await, Sipp::callee("final", &engaged).await);
+    let (other, _ear) = callee("answer", &[]).await;
+    let with_other = |peer: &Sipp| format!("{}trunks = [\"sip:127.0.0.1:{}\"]\n", to_port(peer.port()), other.port());
+    let exchange = Exchange::start(&[("first", with_other(&first)), ("second", with_other(&second))]).await;
+    let (out, busy) = (exchange.call("first", 206, json!({})).await, exchange.call("second", 207, json!({})).await);
+    exchange.comes_to(&out, "failed no_answer no_answer callee 500").await;
+    exchange.comes_to(&busy, "failed busy busy callee 503").await;
+    assert!(!other.messages().contains("INVITE"), "no second telephone rings");
+    for peer in [first, second] {
+        peer.kept().await;
+    }
+    exchange.check(206..208).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trunk_that_wakes_up_late_is_told_to_stop_ringing() {
     let (late, (second, _ear)) = (Sipp::callee("late", &[]).await, callee("answer", &[]).await);
     let lines =

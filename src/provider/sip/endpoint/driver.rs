@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{CallEvent, Course, Facing, Inner, lock, oddities::Oddities};
 use crate::{
     provider::sip::{
+        outcome::{self, Unanswered},
         resolve::Hop,
         transport::{self, Arrival, Arrivals, Destination},
         trunk::Target,
@@ -371,6 +372,9 @@ impl Driver {
                 course.failed(target, "it cannot be reached");
                 self.inner.target_failed(target, "it cannot be reached");
             }
+            Exhausted::Unavailable(refusal) if !elsewhere_is_better(&refusal) => {
+                return self.finish(call, CallEvent::Refused(refusal));
+            }
             Exhausted::Unavailable(refusal) => {
                 match refusal.retry_after {
                     Some(after) => self.inner.target_blocked(target, after),
@@ -470,9 +474,14 @@ impl Driver {
 }
 
 /// Whether the next trunk is asked after a final answer: faults of this trunk, before any telephone can have rung.
-const fn goes_on(refusal: &Refusal, rang: bool) -> bool {
-    let fault_of_the_trunk = matches!(refusal.code, 482 | 483 | 500 | 502 | 504);
+fn goes_on(refusal: &Refusal, rang: bool) -> bool {
+    let fault_of_the_trunk = matches!(refusal.code, 482 | 483 | 500 | 502 | 504) && elsewhere_is_better(refusal);
     fault_of_the_trunk && !refusal.local && !refusal.rang && !rang && !refusal.crossed && refusal.canceled.is_none()
+}
+
+/// Whether another trunk may do better. A `Reason` of the callee's own, as of one who rang and did not answer, says no.
+fn elsewhere_is_better(refusal: &Refusal) -> bool {
+    outcome::of(Unanswered::Refused(refusal)).try_next
 }
 
 fn canceled_before_it_was_sent() -> Refusal {
