@@ -13,6 +13,8 @@ const PAUSE: Duration = Duration::from_millis(1_200);
 const BEGINS_WITHIN: Duration = Duration::from_secs(3);
 /// A beep lasts so long; ringing and other tones of the network last longer.
 const BEEP: std::ops::RangeInclusive<Duration> = Duration::from_millis(180)..=Duration::from_millis(900);
+/// How long a call is listened to: longer than any greeting with its beep.
+const LISTENS_FOR: Duration = Duration::from_secs(45);
 /// Mean square of a sample, of 32 767 squared, from which on it is speech: about -40 dB.
 const AUDIBLE: f32 = 330.0 * 330.0;
 /// The same for a beep: about -30 dB.
@@ -51,7 +53,7 @@ impl Listener {
     /// Hears the samples of one packet; what they give away, each sign once a call.
     pub(super) fn hear(&mut self, samples: &[i16]) -> Option<MachineSign> {
         let count = samples.len() as f32;
-        if samples.is_empty() {
+        if samples.is_empty() || self.has_heard_enough() {
             return None;
         }
         let lasts = Duration::from_secs_f32(count / SAMPLE_RATE_HZ as f32);
@@ -59,6 +61,11 @@ impl Listener {
         let beep = self.tone(samples, power, lasts);
         let greeting = self.greeting(power, lasts);
         beep.or(greeting)
+    }
+
+    /// Mailboxes speak first: what comes later is no greeting, and no beep after one.
+    fn has_heard_enough(&self) -> bool {
+        self.elapsed > LISTENS_FOR || (self.beeped && matches!(self.greeting, Greeting::Over))
     }
 
     /// For so long nothing came.
