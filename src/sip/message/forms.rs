@@ -146,3 +146,26 @@ fn what_stays_refused() {
         assert_eq!(seen(&ok(&[(name, value)])), None, "{name}: {value}");
     }
 }
+
+#[test]
+fn a_session_description_among_other_parts() {
+    let of = |boundary: &str, quoted: &str| {
+        let body = format!(
+            "preamble\r\n--{boundary}\r\nContent-Type: text/plain\r\n\r\nhello\r\n--{boundary}\r\nc: Application/SDP;x=y\r\n\r\n\
+             v=0\r\n--{boundary}--\r\n"
+        );
+        let text = ok(&[]);
+        let head = text.trim_end();
+        format!(
+            "{head}\r\nContent-Type: multipart/mixed; boundary={quoted}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let text = of("b1", "\"b1\"");
+    let message = Message::read(text.as_bytes()).unwrap();
+    assert_eq!((message.fault(), message.sdp().map(<[u8]>::trim_ascii)), (None, Some(b"v=0".as_slice())));
+    let long = "-".repeat(71);
+    for (boundary, quoted) in [("b1", "b2"), ("b1", "\"\""), (long.as_str(), long.as_str())] {
+        assert_eq!(Message::read(of(boundary, quoted).as_bytes()).unwrap().sdp(), None, "{quoted}");
+    }
+}

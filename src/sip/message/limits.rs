@@ -10,5 +10,7 @@ pub const MAX_HEADERS: usize = 256;
 pub const MAX_VALUES: usize = 64;
 /// Most parameters of one value that are looked at.
 pub const MAX_PARAMS: usize = 32;
+/// Longest boundary between the parts of a body, in bytes (RFC 2046 section 5.1.1).
+pub(super) const MAX_BOUNDARY: usize = 70;
 /// Longest text of the peer that is kept for people to read, in bytes.
 pub const MAX_PHRASE: usize = 128;

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::{
     address::NameAddr,
     fields::{self, CSeq},
-    limits::{MAX_HEADERS, MAX_MESSAGE, MAX_VALUES},
+    limits::{MAX_BOUNDARY, MAX_HEADERS, MAX_MESSAGE, MAX_VALUES},
     name::Name,
     scan,
     start::{Method, Start},
@@ -245,6 +245,9 @@ impl<'a> Message<'a> {
         let text = self.first(Name::ContentType)?;
         let (_, params) = text.split_once(';')?;
         let boundary = scan::Params::read(params)?.value("boundary")?.into_owned();
+        if boundary.is_empty() || boundary.len() > MAX_BOUNDARY {
+            return None;
+        }
         let mark = format!("--{boundary}");
         let mut starts = Vec::new();
         for at in 0..self.body.len().saturating_sub(mark.len()) {
