@@ -29,6 +29,12 @@ impl Uac {
             self.repeat(request, outcome);
             return;
         }
+        if let (Outcome::FlowFailed, Purpose::Bye(..) | Purpose::Cancel(_), false) =
+            (outcome, request.purpose, request.again)
+        {
+            self.once_more(request);
+            return;
+        }
         match request.purpose {
             // What becomes of the INVITE, its own final response says.
             Purpose::Cancel(_) | Purpose::Bye(..) | Purpose::Prack(..) => {}
@@ -48,6 +54,17 @@ impl Uac {
             }
             Purpose::Register(registration) => self.registered(registration, outcome),
         }
+    }
+
+    /// Sends what ends a call over the same flow once more: the connection may have been dead for long, and the next
+    /// message opens it anew. Nobody else would stop the telephone.
+    fn once_more(&mut self, request: Request) {
+        let mut again = Request::new(request.purpose, request.draft, &request.path, &mut self.shared);
+        again.branch = request.branch;
+        again.chain = request.chain;
+        again.call = request.call;
+        again.again = true;
+        self.shared.start(again);
     }
 
     /// Sends a challenged request again, with the next number and with proof.

@@ -40,6 +40,8 @@ pub(super) struct Request {
     pub(super) call: Option<CallKey>,
     pub(super) first_sent: Timestamp,
     pub(super) armed: Option<Timestamp>,
+    /// Whether it was sent once more because its flow failed.
+    pub(super) again: bool,
     bytes: Vec<u8>,
     copies: Copies,
     deadline: Timestamp,
@@ -69,6 +71,7 @@ impl Request {
             call: None,
             first_sent: now,
             armed: None,
+            again: false,
             bytes: Vec::new(),
             copies,
             deadline: now.plus(limit),

@@ -183,6 +183,28 @@ fn a_flow_that_breaks_in_a_call_ends_nothing() {
 }
 
 #[test]
+fn what_ends_a_call_is_sent_once_more_where_its_flow_failed() {
+    let mut world = World::new();
+    world.answered("");
+    world.input(Input::HangUp { call: CALL, reason: None });
+    for _ in 0..3 {
+        world.input(Input::FlowFailed(FLOW));
+    }
+    assert_eq!(world.lines(), ["INVITE", "ACK", "BYE", "BYE"]);
+    assert_eq!(world.sent[2].bytes, world.sent[3].bytes, "the same transaction, should both arrive");
+
+    let mut world = World::new();
+    let invite = world.call();
+    world.reply(&invite, 180, "a", "", "");
+    world.input(Input::Cancel { call: CALL, reason: None });
+    world.input(Input::FlowFailed(FLOW));
+    assert_eq!(world.lines(), ["INVITE", "CANCEL", "CANCEL"]);
+    assert_eq!(world.sent[1].bytes, world.sent[2].bytes);
+    world.seconds(70);
+    assert_eq!(world.uac.held(), (0, 0, 0));
+}
+
+#[test]
 fn time_that_jumps() {
     let mut world = World::new();
     world.call();

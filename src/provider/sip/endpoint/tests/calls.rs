@@ -73,6 +73,22 @@ async fn a_call_over_a_stream_and_the_callee_hangs_up() {
 }
 
 #[tokio::test]
+async fn a_stream_that_breaks_in_a_call_is_opened_again() {
+    let mut server = Server::tcp().await;
+    let endpoint = start(&config(&[&server.trunk()]));
+    let mut placed = endpoint.place(outgoing()).await.unwrap();
+    placed.dialled().await;
+    server.takes().await;
+    assert!(matches!(placed.next().await, CallEvent::Answered { .. }));
+    server.hangs_up_the_line();
+    endpoint.hang_up(placed.call, None).await;
+    let bye = server.next("BYE").await;
+    server.reply(&bye, 200, "", "").await;
+    assert_eq!(placed.rest().await, ["Ended"]);
+    assert!(super::server::soon("the stop", endpoint.stop(Duration::from_secs(5))).await);
+}
+
+#[tokio::test]
 async fn a_call_is_canceled_while_it_rings() {
     let mut server = Server::udp().await;
     let endpoint = start(&config(&[&server.trunk()]));

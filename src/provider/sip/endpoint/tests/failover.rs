@@ -37,6 +37,39 @@ async fn a_stream_that_is_refused_is_passed_over() {
 }
 
 #[tokio::test]
+async fn a_server_with_a_strange_certificate_is_passed_over() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let own = rcgen::generate_simple_self_signed([address.ip().to_string()]).unwrap();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(own.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let server = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let server = server.with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key.into()).unwrap();
+    let serving = async {
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server));
+        let (stream, _) = listener.accept().await.unwrap();
+        acceptor.accept(stream).await.map(|_| ())
+    };
+    let mut second = Server::udp().await;
+    let endpoint = start(&config(&[&format!("sip:{address};transport=tls"), &second.trunk()]));
+    let placed = endpoint.place(outgoing()).await.unwrap();
+    let (shaken, ()) =
+        soon("the second server", async { tokio::join!(serving, second_takes(placed, &mut second)) }).await;
+    assert!(shaken.is_err(), "nothing was said to it");
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_before_the_server_said_anything_is_passed_over() {
+    let (mut first, mut second) = (Server::tcp().await, Server::udp().await);
+    let endpoint = start(&config(&[&first.trunk(), &second.trunk()]));
+    let mut placed = endpoint.place(outgoing()).await.unwrap();
+    placed.dialled().await;
+    first.next("INVITE").await;
+    drop(first);
+    second_takes(placed, &mut second).await;
+}
+
+#[tokio::test]
 async fn a_port_where_nothing_listens_is_passed_over() {
     let mut second = Server::udp().await;
     let endpoint = start(&config(&[&nowhere("udp").await, &second.trunk()]));

@@ -184,6 +184,13 @@ impl Server {
         true
     }
 
+    /// Closes the connection, if there is one.
+    pub(super) fn hangs_up_the_line(&mut self) {
+        if let Line::Tcp(line) = &mut self.line {
+            (line.1, line.2) = (None, Framer::default());
+        }
+    }
+
     pub(super) async fn send(&mut self, text: &str) {
         match &mut self.line {
             Line::Udp(socket, peer) => drop(socket.send_to(text.as_bytes(), *peer).await.unwrap()),
