@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Exchange, to_port};
 use crate::world::sip::{
     ear::{Ear, Habits},
+    free_port,
     sipp::Sipp,
     until,
 };
@@ -38,6 +39,25 @@ async fn whoever_says_no_or_nothing_is_understood() {
         peer.kept().await;
     }
     exchange.check(300..303).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callee_who_vanishes_is_not_spoken_to_for_long() {
+    let ear = Ear::start(Habits::idle()).await;
+    let gone = Sipp::callee("answer", &[("rtp_port", &ear.port())]).await;
+    // It answers, and nothing is ever heard from there.
+    let mute = Sipp::callee("answer", &[("rtp_port", &free_port().to_string())]).await;
+    let exchange = Exchange::start(&[("gone", to_port(gone.port())), ("mute", to_port(mute.port()))]).await;
+    let ids = [exchange.call("gone", 305, json!({})).await, exchange.call("mute", 306, json!({})).await];
+    exchange.until(&ids[0], |document| document["stage"] == "prompting").await;
+    drop((gone, ear));
+    for id in &ids {
+        exchange.comes_to(id, "failed hung_up_after_prompt completed carrier 200").await;
+        let records = exchange.records(id).await;
+        assert_eq!(records[0]["carrier_code"], "no media from the callee");
+    }
+    assert!(mute.kept().await.contains("\nBYE sip:"), "it is hung up on");
+    exchange.check(305..307).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
