@@ -276,13 +276,14 @@ impl Uac {
     }
 
     fn flow_failed(&mut self, flow: FlowId) {
+        // Those that were sent: what the attempts send now goes over the flow as it is opened next.
+        let requests: Vec<RequestId> =
+            self.shared.requests.iter().filter(|(_, request)| request.path.flow == flow).map(|(id, _)| *id).collect();
         let attempts: Vec<AttemptId> =
             self.attempts.iter().filter(|(_, attempt)| attempt.path.flow == flow).map(|(id, _)| *id).collect();
         for id in attempts {
             self.with(id, |attempt, shared| attempt.flow_failed(shared, flow));
         }
-        let requests: Vec<RequestId> =
-            self.shared.requests.iter().filter(|(_, request)| request.path.flow == flow).map(|(id, _)| *id).collect();
         for id in requests {
             if let Some(request) = self.shared.take(id) {
                 self.conclude(request, Outcome::FlowFailed);
