@@ -255,7 +255,10 @@ impl Outgoing {
                     Sound::Clip(clip) => {
                         let from = playing.offset as usize;
                         let part = clip.get(from..from + taken as usize).unwrap_or_default();
-                        packet.extend(part.iter().map(|sample| self.codec.from_ulaw(*sample)));
+                        match self.codec {
+                            Codec::Pcmu => packet.extend_from_slice(part),
+                            Codec::Pcma => packet.extend(part.iter().map(|sample| self.codec.from_ulaw(*sample))),
+                        }
                     }
                     Sound::Silence(_) => packet.extend(std::iter::repeat_n(self.codec.silence(), taken as usize)),
                 }
