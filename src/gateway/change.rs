@@ -7,7 +7,7 @@ use metrics::{counter, histogram};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{debug, info};
 
-use super::{Shell, document::end_word, report};
+use super::{Shell, document::end_word, measure, report};
 use crate::{
     callflow::CallFlow,
     id::{EffectId, VerificationId},
@@ -227,6 +227,7 @@ impl Shell {
             tell_outcome(after);
         }
         if let Some(before) = before {
+            measure::tell_change(before, after);
             self.release_alternates(before, after);
         }
         for (id, effect, payload) in effects {

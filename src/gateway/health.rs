@@ -103,8 +103,8 @@ impl Shell {
                 } else {
                     format!("{}; {}", health.description, health.warnings.join("; "))
                 };
-                gauge!("ringproof_store_clock_ahead_seconds")
-                    .set(Duration::from_millis(ahead.unsigned_abs()).as_secs_f64());
+                let apart = Duration::from_millis(ahead.unsigned_abs()).as_secs_f64();
+                gauge!("ringproof_store_clock_ahead_seconds").set(if ahead < 0 { -apart } else { apart });
                 let ok = ahead.unsigned_abs() < CLOCK_TOLERANCE_MS;
                 vec![
                     store(true, detail),

@@ -7,6 +7,7 @@
 
 mod addresses;
 mod admit;
+mod backlog;
 mod change;
 mod client;
 mod create;
@@ -17,6 +18,7 @@ mod health;
 mod keys;
 mod lane;
 mod log;
+mod measure;
 mod outbox;
 mod refusal;
 mod report;
@@ -147,6 +149,7 @@ struct Shell {
     retention: Duration,
     reporter: report::Reporter,
     errands: outbox::Errands,
+    backlog: backlog::Backlog,
     sweep: sweep::Sweep,
     watchers: Arc<watch::Watchers>,
     passing_on: Arc<tokio::sync::Semaphore>,
@@ -183,6 +186,7 @@ impl Gateway {
         };
         let reach = if parts.callbacks.allow_private { addresses::Reach::Private } else { addresses::Reach::Public };
         let reporter = report::Reporter::new(secrets.unwrap_or_default(), reach)?;
+        measure::announce(&parts.carriers);
         let carrier_order = parts.carriers.iter().map(|carrier| carrier.name.clone()).collect();
         let (lanes, queues): (BTreeMap<_, _>, Vec<_>) = parts
             .carriers
@@ -209,6 +213,7 @@ impl Gateway {
             retention: parts.retention,
             reporter,
             errands,
+            backlog: backlog::Backlog::default(),
             sweep: sweep::Sweep::default(),
             watchers: Arc::default(),
             passing_on: dispatch::passing_on(),
@@ -262,6 +267,7 @@ impl Shell {
     /// Runs work with effects as a task of its own: a client that goes away does not leave half of it undone.
     async fn in_task<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Refusal> {
         self.tasks.spawn(work).await.map_err(|fault| {
+            measure::Invariant::TaskFailed.broken();
             error!(%fault, "a request failed: a fault in this program");
             Refusal::Internal
         })

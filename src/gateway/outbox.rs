@@ -51,9 +51,14 @@ impl Errands {
         (Self { hang_ups, reports }, ErrandQueues { hang_ups: waiting_hang_ups, reports: waiting_reports })
     }
 
-    /// How many results wait in this process.
+    /// How many results wait for their turn in this process.
     pub(super) fn waiting_reports(&self) -> usize {
         self.reports.max_capacity() - self.reports.capacity()
+    }
+
+    /// How many hang-ups wait for their turn in this process.
+    pub(super) fn waiting_hang_ups(&self) -> usize {
+        self.hang_ups.max_capacity() - self.hang_ups.capacity()
     }
 }
 
@@ -145,7 +150,11 @@ impl Shell {
                             verification.id = %id, report.id = %effect.id, attempt = effect.attempts + 1, why,
                             again_in_s = wait.as_secs(), "result not delivered"
                         );
-                        self.again(effect.id, self.clock.now().plus(wait)).await;
+                        // What comes from this process has no time of its commit: that was just now.
+                        let since = if effect.since == Timestamp::default() { now } else { effect.since };
+                        let again_at = self.clock.now().plus(wait);
+                        self.backlog.put_off(effect.id, since, again_at);
+                        self.again(effect.id, again_at).await;
                     }
                     None => self.bury(effect.id, format!("{why}, and {} times before", effect.attempts)).await,
                 }
@@ -155,6 +164,7 @@ impl Shell {
     }
 
     async fn done(&self, id: EffectId) {
+        self.backlog.over(id);
         self.noted(id, self.store.done(id).await);
     }
 
@@ -163,6 +173,7 @@ impl Shell {
     }
 
     async fn bury(&self, id: EffectId, why: String) {
+        self.backlog.over(id);
         counter!("ringproof_reports_total", "outcome" => "dead_letter").increment(1);
         error!(verification.id = %id.verification, report.id = %id, why, "result given up: it is a dead letter now");
         self.noted(id, self.store.bury(id, why).await);

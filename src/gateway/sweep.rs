@@ -136,6 +136,10 @@ impl Shell {
         }
         let waiting = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         gauge!("ringproof_reports_waiting").set(waiting(self.errands.waiting_reports()));
+        gauge!("ringproof_hang_ups_waiting").set(waiting(self.errands.waiting_hang_ups()));
+        let (put_off, oldest) = self.backlog.waiting(self.clock.now());
+        gauge!("ringproof_reports_put_off").set(waiting(put_off));
+        gauge!("ringproof_report_age_seconds").set(oldest.as_secs_f64());
         gauge!("ringproof_watchers").set(waiting(self.watchers.len()));
     }
 

@@ -9,6 +9,7 @@ use tracing::{error, warn};
 use super::{
     Gateway, Shell,
     change::{Changed, Trouble, ignored_word},
+    measure::Invariant,
 };
 use crate::{
     callflow::{Script, Then},
@@ -59,6 +60,7 @@ impl Gateway {
         match answer.await {
             Ok(answer) => answer,
             Err(fault) => {
+                Invariant::TaskFailed.broken();
                 error!(provider.name = carrier, %fault, "answering a webhook failed: a fault in this program");
                 Ok(lane.carrier.provider.apologize(self.shell.fallback_language()))
             }
@@ -161,6 +163,7 @@ impl Switchboard for Gateway {
         });
         Box::pin(async move {
             hearing.await.unwrap_or_else(|fault| {
+                Invariant::TaskFailed.broken();
                 error!(call.id = %token.call, %fault, "hearing a call failed: a fault in this program");
                 None
             })

@@ -8,6 +8,7 @@ mod codec;
 mod config;
 pub mod embedded;
 mod listing;
+mod measured;
 pub mod redis;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -23,18 +24,19 @@ use crate::{
 pub use config::{Config, Place, Servers, Topology};
 pub use listing::{CallPlace, NotAPlace};
 
-/// Opens the store that the configuration names. Its clock is the wall clock, that of Redis for Redis.
+/// Opens the store that the configuration names, and measures what it does. Its clock is the wall clock, that of Redis for Redis.
 ///
 /// # Errors
 /// [`StoreError::Setup`] when the settings, or those of the server, do not let us work, with what to do about it;
 /// [`StoreError::Away`] or [`StoreError::Timeout`] when it cannot be reached.
 pub async fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    match config.place()? {
-        Place::Memory => Ok(Arc::new(embedded::Embedded::in_memory(clock, config.retention))),
-        Place::Embedded(dir) => Ok(Arc::new(embedded::Embedded::on_disk(&dir, clock, config.retention)?)),
-        Place::Redis(servers) => Ok(Arc::new(redis::Redis::open(&servers, config.retention).await?)),
-    }
+    let store: Arc<dyn Store> = match config.place()? {
+        Place::Memory => Arc::new(embedded::Embedded::in_memory(clock, config.retention)),
+        Place::Embedded(dir) => Arc::new(embedded::Embedded::on_disk(&dir, clock, config.retention)?),
+        Place::Redis(servers) => Arc::new(redis::Redis::open(&servers, config.retention).await?),
+    };
+    Ok(Arc::new(measured::Measured::new(store)))
 }
 
 /// Changes that are kept for a listener that does not keep up, before it is told that it lags.
