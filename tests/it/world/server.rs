@@ -19,6 +19,8 @@ use super::carrier::Carrier;
 /// The API key of the backend, and one of another tenant.
 pub(crate) const KEY: &str = "rp_enrolmnt_c2VjcmV0LW9mLXRoZS1lbnJvbG1lbnQtYmFja2VuZA";
 pub(crate) const OTHER_KEY: &str = "rp_othertnt_c2VjcmV0LW9mLWFub3RoZXItdGVuYW50LWhlcmU";
+/// The API key of those who look after it.
+pub(crate) const OPERATORS_KEY: &str = "rp_operator_c2VjcmV0LW9mLXRoZS1vcGVyYXRvcnMtaGVyZQ";
 /// The secret that results are signed with.
 pub(crate) const CALLBACK_SECRET: &str = "whsec_c2VjcmV0LW9mLXRoZS1yZXN1bHQtd2ViaG9va3M=";
 
@@ -194,7 +196,7 @@ fn hash(key: &str) -> String {
 
 fn configuration(carrier: &Carrier, settings: &Settings, port: u16) -> String {
     let account = carrier.settings();
-    let (key, other) = (hash(KEY), hash(OTHER_KEY));
+    let (key, other, operators) = (hash(KEY), hash(OTHER_KEY), hash(OPERATORS_KEY));
     format!(
         r#"
 [server]
@@ -235,6 +237,11 @@ scopes = ["verify", "calls"]
 name = "other"
 sha256 = "{other}"
 scopes = ["verify"]
+
+[[api_keys]]
+name = "operators"
+sha256 = "{operators}"
+scopes = ["admin"]
 "#,
         store = settings.store,
         verification = settings.verification,
