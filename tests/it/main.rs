@@ -18,6 +18,7 @@ mod commands;
 mod deploy;
 mod fuzz;
 mod gateway;
+mod monitoring;
 mod providers;
 mod simulation;
 mod sip;

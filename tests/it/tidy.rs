@@ -2,6 +2,7 @@
 //! documents are true. Each rule reads all files it concerns and reports every breach as `file:line: …`.
 
 mod layers;
+mod monitoring;
 mod source;
 mod texts;
 

@@ -193,7 +193,7 @@ fn every_metric_is_described() {
 }
 
 /// Names that are given to the macros of the metrics facade.
-fn metrics_in(text: &str) -> Vec<String> {
+pub(super) fn metrics_in(text: &str) -> Vec<String> {
     ["counter!(", "histogram!(", "gauge!("]
         .iter()
         .flat_map(|opening| text.split(opening).skip(1))
