@@ -41,7 +41,7 @@ fn promtool(arguments: &[&str]) -> String {
 fn prometheus_takes_the_rules_and_they_do_as_their_tests_say() {
     let said = promtool(&["check", "rules", "rules.yml"]);
     assert!(said.contains("SUCCESS"), "{said}");
-    let said = promtool(&["test", "rules", "rules_test.yml"]);
+    let said = promtool(&["test", "rules", "rules_test.yml", "rules_week_test.yml"]);
     assert!(said.contains("SUCCESS"), "{said}");
 }
 
@@ -192,7 +192,7 @@ fn simulator(folder: &str) -> Settings {
 fn lonely_trunk() -> Settings {
     let more = format!(
         "[[carriers]]\nname = \"trunk\"\nkind = \"sip\"\ntrunk = \"sip:127.0.0.1:{}\"\nfrom = [\"+815012345678\"]\n\
-         bind = \"127.0.0.1:0\"\ncountries = [\"*\"]\n",
+         bind = \"127.0.0.1:0\"\nprobe_interval = \"5s\"\ncountries = [\"*\"]\n",
         free_port()
     );
     Settings::new("memory:", &more)

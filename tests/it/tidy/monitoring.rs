@@ -44,10 +44,10 @@ fn asked(query: &str) -> Vec<String> {
         .collect()
 }
 
-/// What is wrong with rules, their tests, and the pages that are there.
-fn rule_faults(rules: &str, tests: &str, pages: &BTreeSet<String>, recorded: &BTreeSet<String>) -> Vec<String> {
+/// What is wrong with rules, the files of their tests, and the pages that are there.
+fn rule_faults(rules: &str, tests: &[String], pages: &BTreeSet<String>, recorded: &BTreeSet<String>) -> Vec<String> {
     let rules = &Yaml::load_from_str(rules).unwrap()[0];
-    let tests = &Yaml::load_from_str(tests).unwrap()[0];
+    let tests: Vec<_> = tests.iter().flat_map(|tests| Yaml::load_from_str(tests).unwrap()).collect();
     let all: Vec<_> = list(rules, "groups").into_iter().flat_map(|group| list(group, "rules")).collect();
     let derived: BTreeSet<&str> = all.iter().map(|rule| text(rule, "record")).collect();
     let mut alerts = BTreeSet::new();
@@ -73,14 +73,17 @@ fn rule_faults(rules: &str, tests: &str, pages: &BTreeSet<String>, recorded: &BT
         if !["page", "ticket"].contains(&text(rule.as_mapping_get("labels").unwrap(), "severity")) {
             faults.push(format!("rules.yml: `{alert}` does not say whether it is for now"));
         }
-        let expected: Vec<usize> = list(tests, "tests")
-            .into_iter()
+        let expected: Vec<usize> = tests
+            .iter()
+            .flat_map(|tests| list(tests, "tests"))
             .flat_map(|test| list(test, "alert_rule_test"))
             .filter(|test| text(test, "alertname") == alert)
             .map(|test| list(test, "exp_alerts").len())
             .collect();
         if !expected.contains(&0) || expected.iter().all(|alerts| *alerts == 0) {
-            faults.push(format!("rules_test.yml: no test where `{alert}` fires, or none where it is silent"));
+            faults.push(format!(
+                "rules_test.yml, rules_week_test.yml: no test where `{alert}` fires, or none where it is silent"
+            ));
         }
     }
     faults.extend(pages.difference(&alerts).map(|page| format!("docs/runbooks/{page}.md: no alert leads here")));
@@ -96,7 +99,8 @@ fn pages() -> BTreeSet<String> {
 
 #[test]
 fn every_alert_has_its_page_its_tests_and_its_metrics() {
-    let (rules, tests, pages, recorded) = (read("rules.yml"), read("rules_test.yml"), pages(), recorded());
+    let (rules, pages, recorded) = (read("rules.yml"), pages(), recorded());
+    let tests = ["rules_test.yml", "rules_week_test.yml"].map(read);
     assert!(pages.len() > 10, "the pages were not found");
     none(&rule_faults(&rules, &tests, &pages, &recorded));
     // What this would not see it does not prove.
