@@ -37,11 +37,15 @@ const COUNTRIES: &[(&str, &str)] =
 const TERMINAL: &[(&str, &str)] =
     &[("en", include_str!("../texts/terminal/en.ftl")), ("ja", include_str!("../texts/terminal/ja.ftl"))];
 
+const CALLS: &[(&str, &str)] =
+    &[("en", include_str!("../texts/calls/en.ftl")), ("ja", include_str!("../texts/calls/ja.ftl"))];
+
 static REASON_TEXTS: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::new(REASONS));
 static PAGE_TEXTS: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::new(PAGES));
 static COUNTRY_TEXTS: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::new(COUNTRIES));
 
 static TERMINAL_TEXTS: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::new(TERMINAL));
+static CALL_TEXTS: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::new(CALLS));
 
 /// What happened, in one or two short sentences, in the nearest language to `locale` (BCP 47).
 #[must_use]
@@ -76,6 +80,18 @@ pub fn country(locale: &str, code: &str) -> String {
 #[must_use]
 pub fn terminal(locale: &str, id: &str, args: &[(&str, &str)]) -> String {
     TERMINAL_TEXTS.text(locale, id, args)
+}
+
+/// A text that explains a call to operators, its `{ $name }` slots filled from `args`, in the nearest language to `locale`
+/// (BCP 47). An id that is not in the catalogue gives the id itself.
+#[must_use]
+pub fn call(locale: &str, id: &str, args: &[(&str, &str)]) -> String {
+    CALL_TEXTS.text(locale, id, args)
+}
+
+/// The languages that calls are explained in (BCP 47): those of the pages.
+pub fn call_languages() -> impl Iterator<Item = &'static str> {
+    CALLS.iter().map(|(language, _)| *language)
 }
 
 /// The language of commands for the names of locales that the environment gives, best first (POSIX: `LC_ALL`,
@@ -188,7 +204,7 @@ mod tests {
 
     #[test]
     fn every_language_has_every_text_with_the_same_arguments() {
-        for sources in [REASONS, PAGES, COUNTRIES, TERMINAL] {
+        for sources in [REASONS, PAGES, COUNTRIES, TERMINAL, CALLS] {
             let (_, reference) = sources.iter().find(|(language, _)| *language == FALLBACK).unwrap();
             for (language, source) in sources {
                 assert!(FluentResource::try_new((*source).to_owned()).is_ok(), "{language} has a fault");
@@ -208,7 +224,9 @@ mod tests {
 
     #[test]
     fn every_text_can_be_said() {
-        for (catalogue, sources) in [(&*REASON_TEXTS, REASONS), (&*PAGE_TEXTS, PAGES), (&*TERMINAL_TEXTS, TERMINAL)] {
+        for (catalogue, sources) in
+            [(&*REASON_TEXTS, REASONS), (&*PAGE_TEXTS, PAGES), (&*TERMINAL_TEXTS, TERMINAL), (&*CALL_TEXTS, CALLS)]
+        {
             for (language, source) in sources {
                 for (id, slots) in ids(source) {
                     let args: Vec<_> = slots.iter().map(|slot| (slot.as_str(), "7")).collect();

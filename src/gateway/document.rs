@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::explain;
 use crate::{
     id::{CallId, VerificationId},
     outcome::{Fault, Mode, NextStep, Purpose, Reason, Stage, Status, Strength},
@@ -207,6 +208,11 @@ pub struct CallRecordDocument {
     pub answered_by: Option<&'static str>,
     /// The callee asked not to be called again.
     pub block_requested: bool,
+    /// What came of it, in a sentence or two.
+    #[schema(example = "Rang 30 s over the carrier main. Nobody answered. That is on the callee's side.")]
+    pub summary: String,
+    /// What an operator does best about it, in words; null where nothing is to be done.
+    pub next_step: Option<String>,
     /// What happened, oldest first.
     pub timeline: Vec<EventDocument>,
 }
@@ -335,9 +341,9 @@ fn state_event(v: &Verification, seq: u32) -> EventDocument {
     }
 }
 
-/// The record of a call as the call log shows it.
+/// The record of a call as the call log shows it, explained in the nearest language to `language` (BCP 47).
 #[must_use]
-pub fn record_document(record: &CallRecord) -> CallRecordDocument {
+pub fn record_document(record: &CallRecord, language: &str) -> CallRecordDocument {
     CallRecordDocument {
         id: record.id,
         verification: record.id.verification,
@@ -368,6 +374,8 @@ pub fn record_document(record: &CallRecord) -> CallRecordDocument {
         prompts: record.prompts,
         answered_by: record.answered_by.map(answered_by_word),
         block_requested: record.block_requested,
+        summary: explain::summary(record, language),
+        next_step: explain::next_step(record, language),
         timeline: told(record.id.verification, record.reason, &record.events),
     }
 }

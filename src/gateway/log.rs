@@ -1,9 +1,11 @@
 //! Owns what operators ask: the call log, the numbers we call from, and results that could not be delivered.
 
+use tracing::info;
+
 use super::{CallsQuery, DeadLetter, Gateway, Page, Refusal, admit::number_refusal, create::store_away};
 use crate::{
     id::{CallId, EffectId},
-    phone::{self, CountryCode},
+    phone::{self, CountryCode, LastDigits},
     store::CallQuery,
     verification::CallRecord,
 };
@@ -13,6 +15,22 @@ const USUAL_PAGE: usize = 50;
 const LONGEST_PAGE: usize = 1000;
 /// Most dead letters that are listed.
 const MOST_DEAD_LETTERS: usize = 1000;
+
+/// Where lines stand that say who looked for what, for `logs.level`.
+const AUDIT_LOG: &str = "ringproof::audit";
+
+/// A search in the call log, page after page.
+#[derive(Debug, Clone)]
+pub struct CallSearch(CallQuery);
+
+impl CallSearch {
+    /// The search from the end of a page on, as [`Page::next`] names it; `None` where that is none.
+    #[must_use]
+    pub fn after(self, next: &str) -> Option<Self> {
+        let before = Some(next.parse().ok()?);
+        Some(Self(CallQuery { before, ..self.0 }))
+    }
+}
 
 /// A number we call from.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -32,8 +50,16 @@ impl Gateway {
     /// The call log, newest first.
     ///
     /// # Errors
-    /// `InvalidNumber`, `OutOfRange`, `StoreAway`.
+    /// As [`Gateway::search`] and [`Gateway::page`].
     pub async fn calls(&self, query: &CallsQuery) -> Result<Page<CallRecord>, Refusal> {
+        self.page(&self.search(query)?).await
+    }
+
+    /// Reads what is asked of the call log. Whoever asks for a number in full stands in the audit log from then on.
+    ///
+    /// # Errors
+    /// `InvalidNumber`, `OutOfRange`.
+    pub fn search(&self, query: &CallsQuery) -> Result<CallSearch, Refusal> {
         let country = query
             .country
             .as_deref()
@@ -43,6 +69,11 @@ impl Gateway {
             .number
             .as_deref()
             .map(|text| phone::read(text, country).map_err(|why| number_refusal("number", why)))
+            .transpose()?;
+        let last_digits = query
+            .last_digits
+            .as_deref()
+            .map(|text| text.parse::<LastDigits>().map_err(|why| Refusal::out_of_range("last_digits", why.to_string())))
             .transpose()?;
         let limit = query.limit.unwrap_or(USUAL_PAGE);
         if !(1..=LONGEST_PAGE).contains(&limit) {
@@ -55,19 +86,34 @@ impl Gateway {
                 cursor.parse().map_err(|_| Refusal::out_of_range("cursor", "give it as the page before gave it"))
             })
             .transpose()?;
-        let query = CallQuery {
+        let hash = number.as_ref().map(|number| self.shell.keys.number(&number.e164));
+        if let (Some(number), Some(hash)) = (&number, hash) {
+            info!(target: AUDIT_LOG, client = %query.asked_by, number.masked = %number.e164, number.hash = %hash,
+                "the call log is searched for a number");
+        }
+        Ok(CallSearch(CallQuery {
             client: query.client.clone(),
             since: query.since,
             until: query.until,
-            number: number.map(|number| self.shell.keys.number(&number.e164)),
+            number: hash,
+            last_digits,
+            reference: query.reference.clone(),
             status: query.status,
             reason: query.reason,
+            fault: query.fault,
             carrier: query.carrier.clone(),
             country,
             before,
             limit,
-        };
-        self.shell.store.calls(&query).await.map_err(|fault| store_away(&fault))
+        }))
+    }
+
+    /// The page of the call log that a search has come to.
+    ///
+    /// # Errors
+    /// `StoreAway`.
+    pub async fn page(&self, search: &CallSearch) -> Result<Page<CallRecord>, Refusal> {
+        self.shell.store.calls(&search.0).await.map_err(|fault| store_away(&fault))
     }
 
     /// One record of the call log.

@@ -14,6 +14,7 @@ mod create;
 mod dispatch;
 mod document;
 mod entropy;
+mod explain;
 mod health;
 mod keys;
 mod lane;
@@ -46,7 +47,7 @@ pub use document::{
 pub use entropy::SystemEntropy;
 pub use health::{CarrierReadiness, Readiness, ReadinessCheck};
 pub use lane::CarrierState;
-pub use log::CallerId;
+pub use log::{CallSearch, CallerId};
 pub use refusal::Refusal;
 pub use request::{AlternateRequest, CallsQuery, CreateRequest, VerificationsQuery};
 pub use route::{CARRIER_NAME, Carrier, Countries, is_carrier_name};

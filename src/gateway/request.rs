@@ -10,7 +10,7 @@ use serde::{
 use utoipa::ToSchema;
 
 use crate::{
-    outcome::{Mode, Purpose, Reason, Status},
+    outcome::{Fault, Mode, Purpose, Reason, Status},
     time::Timestamp,
 };
 
@@ -177,6 +177,8 @@ pub struct VerificationsQuery {
 /// Which records of the call log.
 #[derive(Clone, Default)]
 pub struct CallsQuery {
+    /// Who asks: name of the API key, for the audit log.
+    pub asked_by: String,
     /// Only of this client's verifications; `None` for those of all clients, which only operators may see.
     pub client: Option<String>,
     /// Ended at or after.
@@ -185,10 +187,16 @@ pub struct CallsQuery {
     pub until: Option<Timestamp>,
     /// To this number, in any form that `to` may have.
     pub number: Option<String>,
+    /// To a number that ends so: 1 to 4 digits.
+    pub last_digits: Option<String>,
+    /// Of verifications with this reference.
+    pub reference: Option<String>,
     /// Of a verification with this status when the call was over.
     pub status: Option<Status>,
     /// With this reason.
     pub reason: Option<Reason>,
+    /// With an end that is the fault of this one.
+    pub fault: Option<Fault>,
     /// Through this carrier.
     pub carrier: Option<String>,
     /// To this country; also how a national `number` is read.
@@ -203,11 +211,13 @@ pub struct CallsQuery {
 impl std::fmt::Debug for CallsQuery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CallsQuery")
+            .field("asked_by", &self.asked_by)
             .field("client", &self.client)
             .field("since", &self.since)
             .field("until", &self.until)
             .field("status", &self.status)
             .field("reason", &self.reason)
+            .field("fault", &self.fault)
             .field("carrier", &self.carrier)
             .field("country", &self.country)
             .field("limit", &self.limit)

@@ -13,6 +13,7 @@ mod dead_letters;
 mod docs;
 mod edge;
 mod events;
+mod exports;
 mod health;
 mod limits;
 pub mod problem;
@@ -186,6 +187,8 @@ struct Inner {
     view_reads: limits::PerVerification,
     /// Answers that are being held for clients whose keys are no longer configured, but whose view tokens still work.
     waiting: Arc<Semaphore>,
+    /// Places for exports of the call log.
+    exports: Arc<Semaphore>,
     /// The public URL without a slash at its end.
     public_base: String,
     brand: String,
@@ -214,6 +217,8 @@ fn url_map() -> OpenApiRouter<App> {
         .routes(routes!(verifications::view_token))
         .routes(routes!(calls::list))
         .routes(routes!(calls::read))
+        .routes(routes!(exports::csv))
+        .routes(routes!(exports::ndjson))
         .routes(routes!(caller_ids::list))
         .routes(routes!(caller_ids::card))
         .routes(routes!(dead_letters::list))
@@ -239,6 +244,7 @@ pub fn edge(setup: Setup<'_>) -> Result<Edge, SetupFault> {
         keys: Keys::new(api_keys, limits).map_err(SetupFault::Keys)?,
         view_reads: limits::PerVerification::default(),
         waiting: Arc::new(Semaphore::new(config.max_waiting_per_client)),
+        exports: exports::places(),
         public_base: public_base(public_url)?,
         brand: brand.to_owned(),
         scrape,

@@ -17,6 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use extension::{Extension, NotAnExtension};
 pub use kind::{NotANumberType, NumberType};
+pub use mask::{LastDigits, NotLastDigits};
 pub use plan::{calling_code, countries};
 pub use read::{Number, NumberError, read};
 

@@ -6,6 +6,7 @@ use data_encoding::BASE32HEX_NOPAD;
 use super::CallQuery;
 use crate::{
     id::{CallId, ID_BYTES, VerificationId},
+    phone::LastDigits,
     time::Timestamp,
     verification::CallRecord,
 };
@@ -101,8 +102,13 @@ impl CallQuery {
             && self.since.is_none_or(|since| record.ended_at >= since)
             && self.until.is_none_or(|until| record.ended_at < until)
             && self.number.is_none_or(|number| record.number_hash == number)
+            && self.last_digits.as_ref().is_none_or(|end| {
+                LastDigits::of_masked(&record.to_masked).is_some_and(|shown| end.are_the_end_of(&shown))
+            })
+            && self.reference.as_ref().is_none_or(|reference| record.reference.as_ref() == Some(reference))
             && self.status.is_none_or(|status| record.status == status)
             && self.reason.is_none_or(|reason| record.reason == Some(reason))
+            && self.fault.is_none_or(|fault| record.cause.as_ref().is_some_and(|cause| cause.fault == fault))
             && self.carrier.as_ref().is_none_or(|carrier| record.carrier == *carrier)
             && self.country.is_none_or(|country| record.country == country)
     }

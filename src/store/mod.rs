@@ -15,8 +15,8 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
     id::{CallId, EffectId, NumberHash, VerificationId},
-    outcome::{Reason, Status},
-    phone::CountryCode,
+    outcome::{Fault, Reason, Status},
+    phone::{CountryCode, LastDigits},
     time::{Clock, SystemClock, Timestamp},
     verification::{CallRecord, Verification},
 };
@@ -279,10 +279,16 @@ pub struct CallQuery {
     pub until: Option<Timestamp>,
     /// To this number.
     pub number: Option<NumberHash>,
+    /// To a number that ends so.
+    pub last_digits: Option<LastDigits>,
+    /// Of verifications with this reference.
+    pub reference: Option<String>,
     /// Of a verification with this status at the end of the call.
     pub status: Option<Status>,
     /// With this reason.
     pub reason: Option<Reason>,
+    /// With an end that is the fault of this one.
+    pub fault: Option<Fault>,
     /// Through this carrier.
     pub carrier: Option<String>,
     /// To this country.

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     id::{EffectId, ID_BYTES, VerificationId},
+    phone::LastDigits,
     time::Timestamp,
     verification::{CallRecord, Verification},
 };
@@ -102,14 +103,18 @@ pub(super) fn holder(bytes: &[u8]) -> Option<(VerificationId, String)> {
 }
 
 /// What stands in an entry of the call log between its place with expiry and the record, so that a script can filter:
-/// status, reason, country, and the beginnings of hashes.
+/// status, reason, country, the beginnings of hashes; then, after [`MORE_MARKS`], fault, reference and last digits.
 fn marks(record: &CallRecord) -> [u8; MARKS_BYTES] {
     let [n0, n1, n2, n3, ..] = *record.number_hash.as_bytes();
     let [ca0, ca1] = hash(&record.carrier);
     let [cl0, cl1] = hash(&record.client);
     let [co0, co1] = letters(record.country);
     let reason = record.reason.map_or(NO_REASON, |reason| reason as u8);
-    [record.status as u8, reason, co0, co1, n0, n1, n2, n3, ca0, ca1, cl0, cl1]
+    let fault = record.cause.as_ref().map_or(NO_REASON, |cause| cause.fault as u8);
+    let [r0, r1] = record.reference.as_deref().map_or([0; 2], hash);
+    let [d0, d1] = last_pairs(LastDigits::of_masked(&record.to_masked).as_ref());
+    let status = record.status as u8;
+    [status, reason, co0, co1, n0, n1, n2, n3, ca0, ca1, cl0, cl1, MORE_MARKS, fault, r0, r1, d0, d1]
 }
 
 /// The filters of a query, as `calls.lua` wants them: first byte, last byte, what stands there. They let a few records
@@ -117,6 +122,9 @@ fn marks(record: &CallRecord) -> [u8; MARKS_BYTES] {
 pub(super) fn filters(query: &CallQuery) -> Vec<(usize, usize, Vec<u8>)> {
     let mut filters = Vec::new();
     let mut filter = |offset: usize, bytes: &[u8]| {
+        if bytes.is_empty() {
+            return;
+        }
         let first = MARKS_FROM + offset + 1;
         filters.push((first, first + bytes.len() - 1, bytes.to_vec()));
     };
@@ -138,6 +146,16 @@ pub(super) fn filters(query: &CallQuery) -> Vec<(usize, usize, Vec<u8>)> {
     if let Some(client) = &query.client {
         filter(10, &hash(client));
     }
+    if let Some(fault) = query.fault {
+        filter(12, &[MORE_MARKS, fault as u8]);
+    }
+    if let Some(reference) = &query.reference {
+        filter(14, &hash(reference));
+    }
+    if let Some(digits) = &query.last_digits {
+        let pairs = last_pairs(Some(digits));
+        filter(16, pairs.get(..digits.as_str().len() / 2).unwrap_or_default());
+    }
     filters
 }
 
@@ -157,7 +175,10 @@ pub(super) fn record(entry: &[u8]) -> Result<CallRecord, StoreError> {
     let (place, _) = entry.split_first_chunk::<PLACE_BYTES>().ok_or_else(|| super::unreadable("the call log"))?;
     let id =
         CallPlace::from_bytes(place).and_then(|place| place.call()).ok_or_else(|| super::unreadable("the call log"))?;
-    decode(entry.get(MARKS_FROM + MARKS_BYTES..).unwrap_or_default(), id.verification.as_bytes())
+    let all = entry.get(MARKS_FROM + FIRST_MARKS_BYTES..).unwrap_or_default();
+    // Entries that were written before there were more marks have none.
+    let value = if all.first() == Some(&MORE_MARKS) { all.get(MORE_MARKS_BYTES..).unwrap_or_default() } else { all };
+    decode(value, id.verification.as_bytes())
 }
 
 fn letters(country: crate::phone::CountryCode) -> [u8; 2] {
@@ -172,7 +193,46 @@ fn long_time(bytes: [u8; 6]) -> Timestamp {
     Timestamp::from_ms(bytes.iter().fold(0, |ms, byte| (ms << 8) | u64::from(*byte)))
 }
 
-const MARKS_BYTES: usize = 12;
+/// The last two digits of a number and the two before them, each pair as a byte; where there are fewer, 0xff.
+fn last_pairs(digits: Option<&LastDigits>) -> [u8; 2] {
+    let mut pairs = [u8::MAX; 2];
+    let digits = digits.map_or(&[][..], |digits| digits.as_str().as_bytes());
+    for (to, pair) in pairs.iter_mut().zip(digits.rchunks_exact(2)) {
+        *to = pair.iter().fold(0, |byte, digit| (byte << 4) | (digit & 0xf));
+    }
+    pairs
+}
+
+const FIRST_MARKS_BYTES: usize = 12;
+const MORE_MARKS_BYTES: usize = 6;
+const MARKS_BYTES: usize = FIRST_MARKS_BYTES + MORE_MARKS_BYTES;
+/// Says that there are more marks. No form of a record begins so.
+const MORE_MARKS: u8 = 3;
 /// Where the marks begin: after the place and 4 bytes of expiry.
 const MARKS_FROM: usize = PLACE_BYTES + 4;
 const NO_REASON: u8 = u8::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_without_more_marks_is_looked_for_where_it_begins() {
+        let place = [7; PLACE_BYTES];
+        let first = [place.as_slice(), &[0; 4 + FIRST_MARKS_BYTES]].concat();
+        let told = |rest: &[u8]| record(&[first.as_slice(), rest].concat()).unwrap_err().to_string();
+        // What is no record is refused with words that depend on its first byte, wherever that stands.
+        assert_eq!(told(&[9, 9]), told(&[MORE_MARKS, 0, 0, 0, 0, 0, 9, 9]));
+        assert_ne!(told(&[9, 9]), told(&[MORE_MARKS, 0, 0, 0, 0, 0]));
+        assert_ne!(told(&[1, 9]), told(&[9, 9]));
+    }
+
+    #[test]
+    fn last_digits_are_told_in_pairs() {
+        let pairs = |digits: &str| last_pairs(digits.parse().ok().as_ref());
+        assert_eq!(pairs("5678"), [0x78, 0x56]);
+        assert_eq!(pairs("678"), [0x78, 0xff]);
+        assert_eq!(pairs("8"), [0xff, 0xff]);
+        assert_eq!(last_pairs(None), [0xff, 0xff]);
+    }
+}

@@ -261,6 +261,8 @@ async fn lists_are_filtered_and_come_in_pages() {
         ("/v1/verifications?refrence=user-1", "malformed", "refrence"),
         ("/v1/calls?since=yesterday", "malformed", "since"),
         ("/v1/calls?number=nonsense", "invalid_number", "number"),
+        ("/v1/calls?last_digits=56789", "out_of_range", "last_digits"),
+        ("/v1/calls?fault=mine", "malformed", "fault"),
         ("/v1/calls?cursor=garbage", "out_of_range", "cursor"),
         ("/v1/calls?cursor=", "out_of_range", "cursor"),
         ("/v1/caller-ids?x=1", "malformed", "x"),

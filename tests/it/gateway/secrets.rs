@@ -2,7 +2,7 @@
 
 use std::{process::Command, time::Duration};
 
-use ringproof::gateway::{AlternateRequest, CreateRequest};
+use ringproof::gateway::{AlternateRequest, CallsQuery, CreateRequest};
 
 use super::world::{World, client, request};
 
@@ -36,6 +36,7 @@ fn no_number_no_key_no_secret_in_the_logs() {
         "the carrier took the call",
         "webhook refused",
         "verification decided",
+        "the call log is searched for a number client=operators number.masked=+81 •• •••• 5678 number.hash=",
         "result not delivered",
     ] {
         assert!(log.contains(word), "`{word}` is not in the log:\n{log}");
@@ -68,6 +69,11 @@ async fn make_logs() {
     let endpoint = ringproof::provider::Endpoint::Flow;
     let _ = world.post_signed("main", "canary token", endpoint, "canary/", Some("canary")).await;
     let _ = world.create(CreateRequest { to: String::from("+1 canary 8675309"), ..request() }).await;
+    let number = Some(String::from("090-1234-5678"));
+    let query = CallsQuery { asked_by: String::from("operators"), number, ..CallsQuery::default() };
+    let query = CallsQuery { country: Some(String::from("JP")), ..query };
+    world.gateway.calls(&query).await.unwrap();
+    println!("{query:?} {:?}", world.gateway.search(&query).unwrap());
     world.gateway.cancel(&client(), created.document.id).await.unwrap();
     assert!(world.gateway.stop(Duration::from_secs(10)).await);
     println!(

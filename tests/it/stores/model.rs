@@ -136,6 +136,9 @@ async fn run(lab: &Lab, case: u32, all: &[Made], asked: &[Asked]) {
             since: asked.since_s.map(at),
             until: asked.until_s.map(at),
             number: asked.number.map(number),
+            last_digits: None,
+            reference: asked.reference.map(|reference| format!("user {reference}")),
+            fault: None,
             status: asked.status.map(|status| STATUSES[status]),
             reason: asked.busy.then_some(Reason::Busy),
             carrier: asked.carrier.map(|carrier| CARRIERS[carrier].to_owned()),
@@ -173,6 +176,7 @@ async fn calls(lab: &Lab, query: &CallQuery, all: &[CallRecord]) {
         .filter(|record| query.since.is_none_or(|since| record.ended_at >= since))
         .filter(|record| query.until.is_none_or(|until| record.ended_at < until))
         .filter(|record| query.number.is_none_or(|number| record.number_hash == number))
+        .filter(|record| query.reference.is_none() || record.reference == query.reference)
         .filter(|record| query.status.is_none_or(|status| record.status == status))
         .filter(|record| query.reason.is_none() || record.reason == query.reason)
         .filter(|record| query.carrier.as_ref().is_none_or(|carrier| record.carrier == *carrier))

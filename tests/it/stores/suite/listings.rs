@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use ringproof::{
     id::CallId,
-    outcome::{Reason, Status},
+    outcome::{Fault, Reason, Status},
     store::{CallQuery, ListQuery},
-    verification::{CallRecord, Verification},
+    verification::{CallRecord, Cause, End, Verification},
 };
 
 use crate::stores::{
@@ -52,6 +52,10 @@ pub(crate) async fn verifications_are_listed(lab: &Lab) {
     assert_eq!(lab.store.list(&ListQuery { limit: 0, ..of("a") }).await.unwrap().items.len(), 0);
 }
 
+fn cause(fault: Fault) -> Cause {
+    Cause { end: End::CarrierError, fault, carrier_code: None, sip_status: None }
+}
+
 /// Five records of five verifications, a second apart, each with something of its own.
 async fn five_calls(lab: &Lab) -> Vec<CallRecord> {
     let begin = lab.now().await;
@@ -61,11 +65,15 @@ async fn five_calls(lab: &Lab) -> Vec<CallRecord> {
         lab.store.create(commit(&value)).await.unwrap();
         let mut made = record(&value, 0, begin.minus(Duration::from_secs(10 - u64::from(n))));
         match n {
-            0 => made.status = Status::Failed,
+            0 => {
+                made.status = Status::Failed;
+                made.cause = Some(cause(Fault::Carrier));
+                made.to_masked = String::from("+33 • •• •• 56 79");
+            }
             1 => (made.reason, made.status) = (Some(Reason::Busy), Status::Failed),
             2 => made.carrier = String::from("trunk"),
-            3 => made.country = "US".parse().unwrap(),
-            _ => {}
+            3 => made.reference = Some(String::from("user-42")),
+            _ => made.country = "US".parse().unwrap(),
         }
         let after = next(&value);
         let mut change = commit(&after);
@@ -91,9 +99,19 @@ pub(crate) async fn calls_are_filtered(lab: &Lab) {
     check(CallQuery { status: Some(Status::Failed), ..all.clone() }, &[1, 0]).await;
     check(CallQuery { reason: Some(Reason::Busy), ..all.clone() }, &[1]).await;
     check(CallQuery { carrier: Some(String::from("trunk")), ..all.clone() }, &[2]).await;
-    check(CallQuery { country: Some("US".parse().unwrap()), ..all.clone() }, &[3]).await;
+    check(CallQuery { country: Some("US".parse().unwrap()), ..all.clone() }, &[4]).await;
     check(CallQuery { number: Some(number(2)), ..all.clone() }, &[2]).await;
     check(CallQuery { number: Some(number(2)), status: Some(Status::Failed), ..all.clone() }, &[]).await;
+    check(CallQuery { fault: Some(Fault::Carrier), ..all.clone() }, &[0]).await;
+    check(CallQuery { fault: Some(Fault::Us), ..all.clone() }, &[]).await;
+    check(CallQuery { reference: Some(String::from("user-42")), ..all.clone() }, &[3]).await;
+    check(CallQuery { reference: Some(String::from("user-4")), ..all.clone() }, &[]).await;
+    for (digits, expected) in
+        [("9", &[0][..]), ("79", &[0]), ("679", &[0]), ("5679", &[0]), ("8", &[4, 3, 2, 1]), ("5678", &[4, 3, 2, 1])]
+    {
+        check(CallQuery { last_digits: Some(digits.parse().unwrap()), ..all.clone() }, expected).await;
+    }
+    check(CallQuery { last_digits: Some("4678".parse().unwrap()), ..all.clone() }, &[]).await;
     check(CallQuery { since: Some(records[3].ended_at), ..all.clone() }, &[4, 3]).await;
     check(CallQuery { until: Some(records[1].ended_at), ..all.clone() }, &[0]).await;
     let between = CallQuery { since: Some(records[1].ended_at), until: Some(records[3].ended_at), ..all.clone() };
