@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode, header::ACCEPT_LANGUAGE};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use url::form_urlencoded;
@@ -38,6 +38,20 @@ pub(super) struct Connection {
     /// File of settings [default: ./ringproof.toml, then /etc/ringproof/ringproof.toml]
     #[arg(long, short, value_name = "FILE", env = config::FILE_VARIABLE)]
     config: Option<PathBuf>,
+}
+
+impl Connection {
+    /// What is given here, and the rest from another.
+    pub(super) fn or(&self, other: &Self) -> Self {
+        let own_key = self.api_key_file.is_some() || self.api_key.is_some();
+        let key = if own_key { self } else { other };
+        Self {
+            url: self.url.clone().or_else(|| other.url.clone()),
+            api_key_file: key.api_key_file.clone(),
+            api_key: key.api_key.clone(),
+            config: self.config.clone().or_else(|| other.config.clone()),
+        }
+    }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form that the parser of arguments asks for")]
@@ -211,31 +225,68 @@ impl Api {
         self.send(self.request(Method::GET, &format!("/v1/calls?{query}")).timeout(TIMEOUT)).await
     }
 
+    /// One call, explained in a language.
+    pub(super) async fn call<T: DeserializeOwned>(&self, id: &str, language: &str) -> Result<T, ApiError> {
+        let request = self.request(Method::GET, &format!("/v1/calls/{id}")).header(ACCEPT_LANGUAGE, language);
+        self.send(request.timeout(TIMEOUT)).await
+    }
+
+    /// The call log as a file, explained in a language: an answer that is read as it comes.
+    pub(super) async fn export(
+        &self,
+        form: &str,
+        query: &[(&str, String)],
+        language: &str,
+    ) -> Result<reqwest::Response, ApiError> {
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+        let request = self.request(Method::GET, &format!("/v1/calls.{form}?{query}"));
+        let answer = request.header(ACCEPT_LANGUAGE, language).send().await;
+        let answer = answer.map_err(|error| ApiError::Away(reason(&error)))?;
+        if answer.status().is_success() { Ok(answer) } else { Err(Self::refused(answer).await) }
+    }
+
+    /// What an answer says that is not a good one.
+    async fn refused(answer: reqwest::Response) -> ApiError {
+        let status = answer.status();
+        match Self::body(answer).await {
+            Ok(body) => refusal(status, &body),
+            Err(error) => error,
+        }
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base)).bearer_auth(self.key.expose())
     }
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ApiError> {
-        let away = |error: reqwest::Error| ApiError::Away(reason(&error));
-        let mut answer = request.send().await.map_err(away)?;
+        let answer = request.send().await.map_err(|error| ApiError::Away(reason(&error)))?;
         let status = answer.status();
+        let body = Self::body(answer).await?;
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|_| ApiError::Odd(String::from("its answer cannot be read")));
+        }
+        Err(refusal(status, &body))
+    }
+
+    async fn body(mut answer: reqwest::Response) -> Result<Vec<u8>, ApiError> {
         let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(away)? {
+        while let Some(chunk) = answer.chunk().await.map_err(|error| ApiError::Away(reason(&error)))? {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
                 return Err(ApiError::Odd(String::from("its answer is too large")));
             }
             body.extend_from_slice(&chunk);
         }
-        if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|_| ApiError::Odd(String::from("its answer cannot be read")));
+        Ok(body)
+    }
+}
+
+fn refusal(status: StatusCode, body: &[u8]) -> ApiError {
+    match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) if !problem.code.is_empty() => ApiError::Refused(Box::new(problem)),
+        Ok(_) | Err(_) if status == StatusCode::UNAUTHORIZED => {
+            ApiError::Refused(Box::new(Problem { code: String::from("unauthorized"), ..Problem::default() }))
         }
-        match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) if !problem.code.is_empty() => Err(ApiError::Refused(Box::new(problem))),
-            Ok(_) | Err(_) if status == StatusCode::UNAUTHORIZED => {
-                Err(ApiError::Refused(Box::new(Problem { code: String::from("unauthorized"), ..Problem::default() })))
-            }
-            Ok(_) | Err(_) => Err(ApiError::Odd(format!("it answers {status}"))),
-        }
+        Ok(_) | Err(_) => ApiError::Odd(format!("it answers {status}")),
     }
 }
 

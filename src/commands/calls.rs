@@ -1,4 +1,7 @@
-//! Owns `calls`: the call log of a running service as a list, or as JSON, once or as it grows.
+//! Owns `calls`: the call log of a running service as a list, or as JSON, once or as it grows; one call of it; all of it.
+
+mod export;
+mod show;
 
 use std::{collections::BTreeSet, io, time::Duration};
 
@@ -13,7 +16,7 @@ use super::{
     output::{Output, plain},
 };
 use crate::{
-    outcome::{Reason, Status},
+    outcome::{Fault, Reason, Status},
     time::{Clock, SystemClock, Timestamp, duration},
 };
 
@@ -28,24 +31,10 @@ const MAX_SHOWN: usize = 10_000;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Only calls that ended since: a duration (1h, 30m, 7d) or a time (2026-11-24T09:00:00Z)
-    #[arg(long, value_name = "WHEN", value_parser = since)]
-    since: Option<Since>,
-    /// Only to this number, in any form; a national one with --country
-    #[arg(long)]
-    number: Option<String>,
-    /// Only of verifications with this status
-    #[arg(long)]
-    status: Option<Status>,
-    /// Only with this reason
-    #[arg(long)]
-    reason: Option<Reason>,
-    /// Only through this carrier
-    #[arg(long)]
-    carrier: Option<String>,
-    /// Only to this country
-    #[arg(long, value_name = "CC")]
-    country: Option<String>,
+    #[command(subcommand)]
+    then: Option<Then>,
+    #[command(flatten)]
+    filters: Filters,
     /// At most so many
     #[arg(long, default_value_t = 50, value_name = "N")]
     limit: usize,
@@ -59,11 +48,89 @@ pub(super) struct Arguments {
     connection: Connection,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Then {
+    /// Show one call: what came of it, what to do, and each step
+    Show(show::Arguments),
+    /// Write all calls that the filters let through, newest first
+    Export(export::Arguments),
+}
+
+/// Which calls.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+struct Filters {
+    /// Only calls that ended since: a duration (1h, 30m, 7d) or a time (2026-11-24T09:00:00Z)
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    since: Option<Since>,
+    /// Only calls that ended before that: a duration or a time
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    until: Option<Since>,
+    /// Only to this number, in any form; a national one with --country. The service's audit log tells that it was asked
+    #[arg(long)]
+    number: Option<String>,
+    /// Only to numbers that end so: 1 to 4 digits
+    #[arg(long, value_name = "DIGITS")]
+    last_digits: Option<String>,
+    /// Only of verifications with this reference
+    #[arg(long)]
+    reference: Option<String>,
+    /// Only of this client; needs a key with the scope admin
+    #[arg(long)]
+    client: Option<String>,
+    /// Only of verifications with this status
+    #[arg(long)]
+    status: Option<Status>,
+    /// Only with this reason
+    #[arg(long)]
+    reason: Option<Reason>,
+    /// Only with an end that is the fault of: callee, carrier, request, us, unknown, none
+    #[arg(long)]
+    fault: Option<Fault>,
+    /// Only through this carrier
+    #[arg(long)]
+    carrier: Option<String>,
+    /// Only to this country
+    #[arg(long, value_name = "CC")]
+    country: Option<String>,
+}
+
+impl Filters {
+    /// As the API takes them.
+    fn pairs(&self) -> Vec<(&'static str, String)> {
+        let time = |at: Option<Since>| at.map(|at| at.on(SystemClock.now()).to_rfc3339());
+        [
+            ("since", time(self.since)),
+            ("until", time(self.until)),
+            ("number", self.number.clone()),
+            ("last_digits", self.last_digits.clone()),
+            ("reference", self.reference.clone()),
+            ("client", self.client.clone()),
+            ("status", self.status.map(|status| status.to_string())),
+            ("reason", self.reason.map(|reason| reason.to_string())),
+            ("fault", self.fault.map(|fault| fault.to_string())),
+            ("carrier", self.carrier.clone()),
+            ("country", self.country.clone()),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+    }
+}
+
 /// A point in time, or a distance from now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Since {
     At(Timestamp),
     Ago(Duration),
+}
+
+impl Since {
+    fn on(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(ago) => now.minus(ago),
+        }
+    }
 }
 
 fn since(text: &str) -> Result<Since, String> {
@@ -101,14 +168,20 @@ struct Shown {
 }
 
 pub(super) async fn run(arguments: &Arguments, out: &mut Output) -> Outcome {
+    if arguments.then.is_some() && arguments.filters != Filters::default() {
+        out.fault("filters stand behind `export`, as in `ringproof calls export --since 7d`.")?;
+        return Ok(Exit::Usage);
+    }
+    match &arguments.then {
+        Some(Then::Show(show)) => return show::run(show, &arguments.connection, out).await,
+        Some(Then::Export(export)) => return export::run(export, &arguments.connection, out).await,
+        None => {}
+    }
     let api = match Api::new(&arguments.connection, out)? {
         Ok(api) => api,
         Err(exit) => return Ok(exit),
     };
-    let mut from = arguments.since.map(|since| match since {
-        Since::At(at) => at,
-        Since::Ago(ago) => SystemClock.now().minus(ago),
-    });
+    let mut from = arguments.filters.since.map(|since| since.on(SystemClock.now()));
     let mut known = BTreeSet::new();
     let mut first = true;
     loop {
@@ -149,17 +222,8 @@ fn ended_at(record: &Value) -> Option<Timestamp> {
 
 /// The newest records, newest first.
 async fn fetch(api: &Api, arguments: &Arguments, from: Option<Timestamp>) -> Result<Vec<Value>, ApiError> {
-    let mut filters: Vec<(&str, String)> = [
-        ("since", from.map(|at| at.to_rfc3339())),
-        ("number", arguments.number.clone()),
-        ("status", arguments.status.map(|status| status.to_string())),
-        ("reason", arguments.reason.map(|reason| reason.to_string())),
-        ("carrier", arguments.carrier.clone()),
-        ("country", arguments.country.clone()),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name, value?)))
-    .collect();
+    let begun = Filters { since: from.map(Since::At), ..arguments.filters.clone() };
+    let mut filters = begun.pairs();
     let filters_end = filters.len();
     let mut records = Vec::new();
     let mut cursor: Option<String> = None;
@@ -224,7 +288,7 @@ fn row(record: &Shown) -> Vec<String> {
     let ended = Timestamp::parse(&record.ended_at).ok();
     let rang = ringing.zip(answered.or(ended)).map(|(from, to)| seconds(to.since(from).as_millis()));
     vec![
-        local(ended),
+        local(ended, "%Y-%m-%d %H:%M:%S"),
         plain(&record.to),
         plain(&record.country),
         plain(&record.client),
@@ -241,11 +305,11 @@ fn seconds(ms: u128) -> String {
 }
 
 /// The time on the clock of whoever looks.
-fn local(at: Option<Timestamp>) -> String {
+fn local(at: Option<Timestamp>, form: &str) -> String {
     let at = at.and_then(|at| jiff::Timestamp::from_millisecond(i64::try_from(at.as_ms()).ok()?).ok());
     at.map_or_else(
         || String::from("-"),
-        |at| at.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        |at| at.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime(form).to_string(),
     )
 }
 

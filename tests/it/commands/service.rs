@@ -108,10 +108,37 @@ async fn log_shows_all(settings: &Settings) {
     assert_eq!(count(&["--carrier", "main", "--since", "1h"]), 5);
     assert_eq!(count(&["--since", "2100-01-01T00:00:00Z"]), 0);
     assert_eq!(count(&["--limit", "2"]), 2);
+    assert_eq!(count(&["--last-digits", "5604", "--reference", "story"]), 1);
+    assert_eq!(count(&["--client", "nobody", "--until", "2100-01-01T00:00:00Z"]), 0);
+    one_call_and_all_of_them(settings, &records);
     let table = settings.run(&["calls"]);
     for word in ["NUMBER", "+81 •• •••• 5604", "busy", "verified", "story", "main"] {
         assert!(table.out.contains(word), "{}", table.out);
     }
+}
+
+/// `show` explains the call to the number that was busy, `export` writes the log as a file.
+fn one_call_and_all_of_them(settings: &Settings, records: &[Value]) {
+    let busy = records.iter().find(|record| record["reason"] == "busy").unwrap();
+    let id = busy["id"].as_str().unwrap();
+    let shown = settings.run(&["calls", "show", id]);
+    assert_eq!(shown.code, Some(0), "{}", shown.err);
+    for word in [id, "The line was busy.", "try again in a minute", "backend", "── place ──", "verification  ver_"]
+    {
+        assert!(shown.out.contains(word), "{word} is missing:\n{}", shown.out);
+    }
+    let json = settings.run(&["calls", "show", id, "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&json.out).unwrap(), *busy);
+    for (wrong, code) in [(&["show", "call/../x"][..], 2), (&["show", "call_x"], 7), (&["--since", "1h", "export"], 2)]
+    {
+        let said = settings.run(&[&["calls"], wrong].concat());
+        assert_eq!(said.code, Some(code), "{wrong:?}: {}", said.err);
+    }
+    let csv = settings.run(&["calls", "export", "--since", "1h"]);
+    assert_eq!((csv.code, csv.out.lines().count()), (Some(0), records.len() + 1), "{}\n{}", csv.out, csv.err);
+    assert!(csv.out.starts_with("id,verification,client,reference,to,"), "{}", csv.out);
+    let lines = settings.run(&["calls", "export", "--ndjson", "--reason", "busy"]);
+    assert_eq!(serde_json::from_str::<Value>(&lines.out).unwrap(), *busy, "{}", lines.err);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

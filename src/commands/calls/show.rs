@@ -1,0 +1,302 @@
+//! Owns `calls show`: one call as a ladder between the backend, ringproof, the carrier and the telephone, with the times
+//! between the steps. What happened is told by the service; here it is drawn.
+
+use std::io;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::local;
+use crate::{
+    commands::{
+        Exit, Outcome,
+        api::{Api, ApiError, Connection},
+        output::{Mark, Output, plain},
+    },
+    time::Timestamp,
+};
+
+/// Columns between two lanes of the ladder.
+const SPAN: usize = 17;
+/// Columns of the times in front of the ladder.
+const TIMES: usize = 24;
+/// Columns of a whole ladder; a narrower terminal gets one line a step instead.
+const LADDER: usize = TIMES + 3 * SPAN + 1;
+
+#[derive(Debug, clap::Args)]
+pub(in crate::commands) struct Arguments {
+    /// Its id, as `calls` or a verification names it
+    id: String,
+    /// Print the record as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// A record, as far as it is shown.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Record {
+    id: String,
+    verification: String,
+    client: String,
+    reference: Option<String>,
+    to: String,
+    country: String,
+    carrier: String,
+    carrier_call_id: Option<String>,
+    caller_id: Option<String>,
+    status: String,
+    reason: Option<String>,
+    end: Option<String>,
+    fault: Option<String>,
+    carrier_code: Option<String>,
+    sip_status: Option<u16>,
+    summary: String,
+    next_step: Option<String>,
+    timeline: Vec<Step>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Step {
+    at: String,
+    r#type: String,
+    detail: Option<String>,
+}
+
+/// Who takes part in a call, from left to right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Lane {
+    Backend,
+    Us,
+    Carrier,
+    Callee,
+}
+
+impl Lane {
+    const ALL: [Self; 4] = [Self::Backend, Self::Us, Self::Carrier, Self::Callee];
+
+    /// Where its line stands, in columns from that of the first.
+    const fn column(self) -> usize {
+        SPAN * match self {
+            Self::Backend => 0,
+            Self::Us => 1,
+            Self::Carrier => 2,
+            Self::Callee => 3,
+        }
+    }
+
+    fn name(self, record: &Record) -> String {
+        match self {
+            Self::Backend => String::from("backend"),
+            Self::Us => String::from("ringproof"),
+            Self::Carrier if record.carrier.is_empty() => String::from("carrier"),
+            Self::Carrier => plain(&record.carrier),
+            Self::Callee => String::from("callee"),
+        }
+    }
+}
+
+pub(super) async fn run(arguments: &Arguments, connection: &Connection, out: &mut Output) -> Outcome {
+    let api = match Api::new(&arguments.connection.or(connection), out)? {
+        Ok(api) => api,
+        Err(exit) => return Ok(exit),
+    };
+    let well_formed = arguments.id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if !well_formed {
+        out.fault("this is no id of a call; `ringproof calls --json` has them.")?;
+        return Ok(Exit::Usage);
+    }
+    let record: Value = match api.call(&arguments.id, out.language).await {
+        Ok(record) => record,
+        Err(error @ (ApiError::Away(_) | ApiError::Odd(_) | ApiError::Refused(_))) => return error.tell(&api, out),
+    };
+    if arguments.json {
+        out.line(&record.to_string())?;
+        return Ok(Exit::Done);
+    }
+    let record = Record::deserialize(&record).unwrap_or_default();
+    let width = comfy_table::Table::new().width().map_or(LADDER, usize::from);
+    show(&record, width, out)?;
+    Ok(Exit::Done)
+}
+
+fn show(record: &Record, width: usize, out: &mut Output) -> io::Result<()> {
+    let result = record.reason.as_deref().unwrap_or(&record.status);
+    let mark = if record.status == "verified" { Mark::Good } else { Mark::Warning };
+    out.line(&format!("{}  {}", plain(&record.id), out.paint(&plain(result), mark)))?;
+    out.line(&plain(&record.summary))?;
+    if let Some(next) = &record.next_step {
+        out.line(&plain(next))?;
+    }
+    out.line("")?;
+    for line in ladder(record, width) {
+        out.line(&line)?;
+    }
+    out.line("")?;
+    facts(record).iter().try_for_each(|(name, value)| out.line(&format!("{name:<14}{}", plain(value))))
+}
+
+/// What else is known, each with its name.
+fn facts(record: &Record) -> Vec<(&'static str, String)> {
+    let all = [
+        ("verification", Some(record.verification.clone())),
+        ("client", Some(record.client.clone())),
+        ("reference", record.reference.clone()),
+        ("to", Some(format!("{} ({})", record.to, record.country))),
+        ("from", record.caller_id.clone()),
+        ("carrier's id", record.carrier_call_id.clone()),
+        ("end", record.end.clone()),
+        ("fault", record.fault.clone()),
+        ("carrier's code", record.carrier_code.clone()),
+        ("SIP status", record.sip_status.map(|status| status.to_string())),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// The ladder, line by line.
+fn ladder(record: &Record, width: usize) -> Vec<String> {
+    let wide = width >= LADDER;
+    let mut lines = Vec::new();
+    if wide {
+        let mut head = " ".repeat(TIMES);
+        for lane in Lane::ALL {
+            let name: String = lane.name(record).chars().take(SPAN - 2).collect();
+            let from = (TIMES + lane.column()).saturating_sub(name.chars().count() / 2);
+            let used = head.chars().count();
+            head.push_str(&" ".repeat(from.saturating_sub(used)));
+            head.push_str(&name);
+        }
+        lines.push(head);
+    }
+    let mut before: Option<Timestamp> = None;
+    for step in &record.timeline {
+        let at = Timestamp::parse(&step.at).ok();
+        let since = before.zip(at).map_or_else(String::new, |(before, at)| elapsed(before, at));
+        before = at.or(before);
+        let clock = local(at, "%H:%M:%S%.3f");
+        let (from, to, what) = arrow(step);
+        if wide {
+            lines.push(format!("{clock:<13}{since:>9}  {}", drawn(from, to, &what)));
+        } else {
+            let (from, to) = (from.name(record), to.name(record));
+            lines.push(format!("{clock} {since:>8} {from} > {to}: {what}"));
+        }
+    }
+    lines
+}
+
+/// Time from one step to the next.
+fn elapsed(before: Timestamp, at: Timestamp) -> String {
+    let ms = at.since(before).as_millis();
+    if ms < 1000 { format!("+{ms} ms") } else { format!("+{}.{} s", ms / 1000, ms % 1000 / 100) }
+}
+
+/// From whom to whom a step goes, and what it is.
+fn arrow(step: &Step) -> (Lane, Lane, String) {
+    let detail = step.detail.as_deref().map(|detail| plain(detail).replace('_', " ")).unwrap_or_default();
+    let (from, to, what) = match step.r#type.as_str() {
+        "call.queued" => (Lane::Backend, Lane::Us, "call"),
+        "call.dialing" => (Lane::Us, Lane::Carrier, "place"),
+        "call.not_placed" => (Lane::Carrier, Lane::Us, "not placed"),
+        "call.ringing" => (Lane::Carrier, Lane::Callee, "ring"),
+        "call.answered" => (Lane::Callee, Lane::Carrier, "answer"),
+        "call.prompted" => (Lane::Us, Lane::Callee, "question"),
+        "call.entry" => return (Lane::Callee, Lane::Us, format!("answer: {detail}")),
+        "call.code_spoken" => (Lane::Us, Lane::Callee, "code"),
+        "call.ended" => return (Lane::Carrier, Lane::Us, detail),
+        "call.block_requested" => (Lane::Callee, Lane::Us, "no more calls"),
+        "verification.redial_requested" => (Lane::Backend, Lane::Us, "call again"),
+        "verification.wrong_code" => (Lane::Backend, Lane::Us, "wrong code"),
+        other => {
+            let word = other.rsplit('.').next().unwrap_or(other);
+            return (Lane::Us, Lane::Backend, plain(word));
+        }
+    };
+    (from, to, what.to_owned())
+}
+
+/// One step as an arrow between the lines of the lanes.
+fn drawn(from: Lane, to: Lane, what: &str) -> String {
+    let (left, right) = (from.min(to).column(), from.max(to).column());
+    let inside = right - left - 1;
+    let room = inside - 4;
+    let what: String = what.chars().take(room).collect();
+    let line = inside - 3 - what.chars().count();
+    let (before, after) = (line / 2, line - line / 2);
+    let shaft = format!("{} {what} {}", "─".repeat(before), "─".repeat(after));
+    let shaft = if from < to { format!("{shaft}►") } else { format!("◄{shaft}") };
+    let mut drawn = String::new();
+    let mut column = 0;
+    while column <= Lane::Callee.column() {
+        if column == left + 1 {
+            drawn.push_str(&shaft);
+            column = right;
+        } else {
+            drawn.push(if column % SPAN == 0 { '│' } else { ' ' });
+            column += 1;
+        }
+    }
+    drawn
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        let step = |at: &str, kind: &str, detail: Option<&str>| Step {
+            at: format!("2026-11-24T09:00:{at}Z"),
+            r#type: kind.to_owned(),
+            detail: detail.map(str::to_owned),
+        };
+        Record {
+            carrier: String::from("main"),
+            timeline: vec![
+                step("00.000", "call.queued", None),
+                step("00.020", "call.dialing", None),
+                step("01.500", "call.ringing", None),
+                step("11.500", "call.answered", None),
+                step("11.600", "call.prompted", None),
+                step("14.000", "call.entry", Some("wrong_code")),
+                step("14.000", "verification.failed", None),
+                step("15.250", "call.ended", Some("completed")),
+            ],
+            ..Record::default()
+        }
+    }
+
+    /// Without the clock, which is that of the machine.
+    fn without_clock(lines: &[String]) -> String {
+        lines.iter().map(|line| line.chars().skip(13).collect::<String>()).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_call_is_drawn_as_a_ladder() {
+        let expected = [
+            "           backend      ringproof          main            callee",
+            "           │──── call ─────►│                │                │",
+            "   +20 ms  │                │──── place ────►│                │",
+            "   +1.4 s  │                │                │──── ring ─────►│",
+            "  +10.0 s  │                │                │◄─── answer ────│",
+            "  +100 ms  │                │─────────── question ───────────►│",
+            "   +2.4 s  │                │◄────── answer: wrong code ──────│",
+            "    +0 ms  │◄─── failed ────│                │                │",
+            "   +1.2 s  │                │◄── completed ──│                │",
+        ];
+        assert_eq!(without_clock(&ladder(&record(), LADDER)), expected.join("\n"));
+        for line in ladder(&record(), LADDER) {
+            assert!(line.chars().count() <= LADDER + 4, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_lines() {
+        let lines = ladder(&record(), LADDER - 1);
+        assert_eq!(lines.len(), 8);
+        assert!(lines[2].ends_with("+1.4 s main > callee: ring"), "{}", lines[2]);
+        assert!(lines[5].ends_with("+2.4 s callee > ringproof: answer: wrong code"), "{}", lines[5]);
+    }
+}
