@@ -184,8 +184,12 @@ pub(super) async fn run(arguments: &Arguments, out: &mut Output) -> Outcome {
     let mut from = arguments.filters.since.map(|since| since.on(SystemClock.now()));
     let mut known = BTreeSet::new();
     let mut first = true;
+    // What the first look left out, by its limit or because it was too old, is not new later.
+    let mut oldest = from;
+    let mut newest: Option<Timestamp> = None;
     loop {
-        let newest_first = match fetch(&api, arguments, from).await {
+        let limit = if first { arguments.limit } else { MAX_SHOWN };
+        let newest_first = match fetch(&api, arguments, from, limit).await {
             Ok(records) => records,
             Err(ApiError::Away(why)) if !first => {
                 out.note(&format!("The service does not answer ({}); asking again…", plain(&why)))?;
@@ -202,9 +206,11 @@ pub(super) async fn run(arguments: &Arguments, out: &mut Output) -> Outcome {
         while known.len() > MAX_SHOWN {
             known.pop_first();
         }
-        first = false;
-        let newest = fresh.iter().filter_map(ended_at).max().or(from).unwrap_or_else(|| SystemClock.now());
-        from = Some(newest.minus(OVERLAP));
+        if std::mem::take(&mut first) && fresh.len() >= arguments.limit {
+            oldest = fresh.first().and_then(ended_at).or(oldest);
+        }
+        newest = fresh.iter().filter_map(ended_at).max().max(newest).or_else(|| Some(SystemClock.now()));
+        from = newest.map(|newest| newest.minus(OVERLAP)).max(oldest);
         tokio::select! {
             () = sleep(BEAT) => {}
             _interrupted = tokio::signal::ctrl_c() => return Ok(Exit::Done),
@@ -221,15 +227,20 @@ fn ended_at(record: &Value) -> Option<Timestamp> {
 }
 
 /// The newest records, newest first.
-async fn fetch(api: &Api, arguments: &Arguments, from: Option<Timestamp>) -> Result<Vec<Value>, ApiError> {
+async fn fetch(
+    api: &Api,
+    arguments: &Arguments,
+    from: Option<Timestamp>,
+    limit: usize,
+) -> Result<Vec<Value>, ApiError> {
     let begun = Filters { since: from.map(Since::At), ..arguments.filters.clone() };
     let mut filters = begun.pairs();
     let filters_end = filters.len();
     let mut records = Vec::new();
     let mut cursor: Option<String> = None;
-    while records.len() < arguments.limit {
+    while records.len() < limit {
         filters.truncate(filters_end);
-        filters.push(("limit", (arguments.limit - records.len()).min(PAGE).to_string()));
+        filters.push(("limit", (limit - records.len()).min(PAGE).to_string()));
         filters.extend(cursor.take().map(|cursor| ("cursor", cursor)));
         let list: List = api.calls(&filters).await?;
         records.extend(list.items);

@@ -104,7 +104,7 @@ enum Command {
     /// Ask a running service to verify a number, and show how it goes
     Call(call::Arguments),
     /// Show the call log of a running service
-    Calls(calls::Arguments),
+    Calls(Box<calls::Arguments>),
     /// Check, show and play call flows
     #[command(subcommand)]
     Flow(flow::Flow),

@@ -211,6 +211,20 @@ async fn the_call_log_is_followed() {
     let (exit, said) = tokio::task::spawn_blocking(move || followed.end()).await.unwrap();
     assert_eq!(exit, Some(0), "{said}");
     assert_eq!(said.lines().filter(|line| line.contains("5678")).count(), 2, "each call once: {said}");
+
+    // What the limit left out at first does not come later as if it were new.
+    carrier.callee("+817012345678", Callee::presses(["#"]));
+    let mut followed = Running::start(&mut command(&settings, &["calls", "--follow", "--limit", "1"]));
+    followed.until("busy");
+    let call = Running::start(&mut command(&settings, &["call", "+817012345678", "--wait"]));
+    let said = tokio::task::spawn_blocking(move || {
+        call.end();
+        followed.until("verified");
+        followed.interrupt();
+        followed.end().1
+    });
+    let said = said.await.unwrap();
+    assert_eq!(said.lines().filter(|line| line.contains("5678")).count(), 2, "the newest and the new one: {said}");
     service.kill();
 }
 
