@@ -11,8 +11,9 @@ use std::{
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// How many pairs are tried before an open is refused: some may be taken by another program.
-const MAX_TRIES: usize = 64;
+/// How many pairs are tried before an open is refused: some may be taken by another program, or by as many calls as another
+/// carrier of this one may have where nothing else is set.
+const MAX_TRIES: usize = 512;
 /// The mark of voice: code point 46 in the upper six bits.
 const EXPEDITED: u32 = 46 << 2;
 /// What the kernel may keep for a socket, in bytes as it counts them: about a second of G.711.
