@@ -94,10 +94,10 @@ fn export(app: App, caller: &Caller, headers: &HeaderMap, uri: &Uri, form: Form)
         _place: place,
     };
     let head = match form {
-        Form::Csv => csv_line(&COLUMNS.map(Some)),
-        Form::JsonLines => Vec::new(),
+        Form::Csv => Some(csv_line(&COLUMNS.map(Some))),
+        Form::JsonLines => None,
     };
-    let pages = stream::try_unfold((Some(head), export), |(head, mut export)| async move {
+    let pages = stream::try_unfold((head, export), |(head, mut export)| async move {
         match head {
             Some(head) => Ok(Some((Bytes::from(head), (None, export)))),
             None => Ok::<_, io::Error>(export.next().await?.map(|bytes| (bytes, (None, export)))),

@@ -101,6 +101,32 @@ async fn files_hold_the_whole_log_and_no_formula() {
 }
 
 #[tokio::test]
+async fn a_file_goes_on_over_pages() {
+    let world = World::new().await;
+    let calls = 205;
+    for n in 0..calls {
+        let (_, order) = world.create(&format!(r#"{{"to": "+8190123456{:02}", "reference": "{n}"}}"#, n % 100)).await;
+        world.carrier_says(&order, "status", "busy").await;
+        world.clock.advance(std::time::Duration::from_secs(3600));
+    }
+    let request = world.request(By::Enrolment, "GET", "/v1/calls.ndjson").body(axum::body::Body::empty()).unwrap();
+    let mut body = world.edge.handle(request).await.into_body();
+    let (mut whole, mut pieces) = (Vec::new(), 0);
+    while let Some(frame) = http_body_util::BodyExt::frame(&mut body).await {
+        let piece = frame.unwrap().into_data().unwrap();
+        pieces += usize::from(!piece.is_empty());
+        whole.extend(piece);
+    }
+    assert!(pieces > 1, "the file came in one piece");
+    let references: Vec<u32> = String::from_utf8(whole)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["reference"].as_str().unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(references, (0..calls).rev().collect::<Vec<_>>(), "each call once, newest first");
+}
+
+#[tokio::test]
 async fn exports_have_a_bound_and_end_at_the_stop() {
     let world = two_calls().await;
     let mut open = Vec::new();
