@@ -183,6 +183,17 @@ pub enum Accept {
     },
 }
 
+impl Accept {
+    /// Whether a gather has what it asked for once `keys` came, the last of them `last`.
+    #[must_use]
+    pub fn is_met(self, keys: &str, last: Digit) -> bool {
+        match self {
+            Self::OneKey => true,
+            Self::Entry { max, end } => last == end || keys.len() >= usize::from(max).min(Digits::MAX),
+        }
+    }
+}
+
 /// One thing the callee hears.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {

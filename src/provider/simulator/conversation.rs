@@ -15,7 +15,7 @@ use super::{
     name_of,
 };
 use crate::{
-    callflow::{Accept, Gather, Line, Script, Then},
+    callflow::{Gather, Line, Script, Then},
     dtmf::{Digit, Digits},
     outcome::Fault,
     provider::{Line as Served, Switchboard},
@@ -289,7 +289,7 @@ impl<'a> Conversation<'a> {
                 event @ (Next::Act(_) | Next::Cut | Next::Limit) => {
                     let Some(key) = self.heard_while_talking(&event)? else { continue };
                     keys.push(key.as_char());
-                    if is_complete(gather.accept, &keys, key) {
+                    if gather.accept.is_met(&keys, key) {
                         return Ok(Heard::Keys(keys.parse().unwrap_or_default()));
                     }
                     waiting = true;
@@ -367,14 +367,6 @@ impl<'a> Conversation<'a> {
             view.listening = false;
             view.ending = Some(over.ending);
         });
-    }
-}
-
-/// Whether a gather has what it asked for.
-fn is_complete(accept: Accept, keys: &str, last: Digit) -> bool {
-    match accept {
-        Accept::OneKey => true,
-        Accept::Entry { max, end } => last == end || keys.len() >= usize::from(max).min(Digits::MAX),
     }
 }
 

@@ -22,8 +22,8 @@ const MAX_FILE_BYTES: usize = 256 * 1024;
 /// How every file ends.
 const EXTENSION: &str = "sip.txt";
 
-/// Writes captures. Clones write to the same folder; the writer ends with the last of them.
-#[derive(Debug, Clone)]
+/// Writes captures; the writer ends with it.
+#[derive(Debug)]
 pub(super) struct Capture(SyncSender<Note>);
 
 #[derive(Debug)]

@@ -19,8 +19,8 @@ use super::{
     voice::{OPENING, Sounds},
 };
 use crate::{
-    callflow::{Accept, Gather, Script, Then},
-    dtmf::{Digit, Digits},
+    callflow::{Gather, Script, Then},
+    dtmf::Digits,
     outcome::Fault,
     provider::{Line as Served, Order, Switchboard},
     sip::media::{BargeIn, Dialling, Event, MachineSign, PAUSE, PlayEnd, Quality, Sound},
@@ -288,7 +288,7 @@ impl Conversation {
             match self.next(until).await? {
                 Some(Event::Key { digit, .. }) => {
                     keys.push(digit.as_char());
-                    if is_complete(gather.accept, &keys, digit) {
+                    if gather.accept.is_met(&keys, digit) {
                         return Ok(Heard::Keys(keys.parse().unwrap_or_default()));
                     }
                     until = Instant::now() + gather.wait;
@@ -451,14 +451,6 @@ impl Conversation {
     async fn signal(&self, signal: Signal) -> Option<Served> {
         let token = self.order.token;
         self.switchboard.signal(self.trunk.name.clone(), name_of(token.call), token, signal).await
-    }
-}
-
-/// Whether a gather has what it asked for.
-fn is_complete(accept: Accept, keys: &str, last: Digit) -> bool {
-    match accept {
-        Accept::OneKey => true,
-        Accept::Entry { max, end } => last == end || keys.len() >= usize::from(max).min(Digits::MAX),
     }
 }
 

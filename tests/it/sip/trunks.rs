@@ -208,6 +208,7 @@ async fn a_session_is_refreshed_when_the_trunk_wants_it() {
     let exchange = Exchange::start(&[("timer", to_port(peer.port()))]).await;
     let id = exchange.call("timer", 240, json!({})).await;
     exchange.comes_to(&id, VERIFIED).await;
+    assert!(exchange.records(&id).await[0]["ringing_at"].is_string(), "it rang before it was answered");
     assert!(peer.kept().await.contains("\nUPDATE sip:"));
     exchange.check([240]).await;
 }
