@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-sip prompts setup
+.PHONY: help demo test lint bench bench-calls bench-sip prompts setup
 
 CARGO_FLAGS ?= --locked
 
@@ -17,7 +17,7 @@ demo: ## the whole product in one process, with a telephone in the browser: http
 
 test: setup lint ## installs what is missing, then format, lints, all tests
 	cargo test $(CARGO_FLAGS) --doc
-	cargo test $(CARGO_FLAGS) --bench verifications --bench sip
+	cargo test $(CARGO_FLAGS) --bench verifications --bench calls --bench sip
 	cargo test $(CARGO_FLAGS) --lib --bins --test it
 
 lint: ## format and lints only; with FIX=1 it formats the sources
@@ -26,6 +26,9 @@ lint: ## format and lints only; with FIX=1 it formats the sources
 
 bench: setup ## what one verification costs, against the floor measured in the same run
 	cargo bench $(CARGO_FLAGS) --bench verifications -- $(ARGS)
+
+bench-calls: setup ## what the call log costs with a million records: ARGS="--records=1000000 --store=redis"
+	cargo bench $(CARGO_FLAGS) --bench calls -- $(ARGS)
 
 bench-sip: setup ## what one call over a SIP trunk costs, against the floor measured in the same run
 	cargo bench $(CARGO_FLAGS) --bench sip -- $(ARGS)

@@ -39,9 +39,21 @@ impl CallPlace {
 
     /// The first place of all calls that ended at `at`.
     pub(super) fn first_at(at: Timestamp) -> Self {
+        Self::first_at_raw(short_time(at))
+    }
+
+    /// The same, of a time as [`short_time`] writes it.
+    pub(super) fn first_at_raw(time: [u8; 6]) -> Self {
         let mut bytes = [0; PLACE_BYTES];
-        bytes.iter_mut().zip(short_time(at)).for_each(|(to, from)| *to = from);
+        bytes.iter_mut().zip(time).for_each(|(to, from)| *to = from);
         Self(bytes)
+    }
+
+    /// The newest time at which something can stand before this place.
+    pub(super) fn newest_before(&self) -> Timestamp {
+        let (time, name) = self.0.split_at(6);
+        let at = Timestamp::from_ms(time.iter().fold(0, |ms, byte| (ms << 8) | u64::from(*byte)));
+        if name.iter().all(|byte| *byte == 0) { at.minus(std::time::Duration::from_millis(1)) } else { at }
     }
 
     /// The part of a place that names the call.

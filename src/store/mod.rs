@@ -10,6 +10,7 @@ pub mod embedded;
 mod listing;
 mod measured;
 pub mod redis;
+mod rows;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 

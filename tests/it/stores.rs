@@ -73,4 +73,6 @@ conformance! {
         a_call_is_found_by_name
         expired_records_are_gone
         everything_is_listed_as_a_plain_model_says;
+    far_back:
+        what_is_rare_is_found_however_far_back;
 }

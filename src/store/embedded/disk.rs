@@ -112,8 +112,9 @@ fn write_all(database: &Database, clock: &dyn Clock, waiting: &mpsc::Receiver<Jo
             Err(mpsc::RecvTimeoutError::Timeout) => None,
             Err(mpsc::RecvTimeoutError::Disconnected) => return,
         };
-        let sweep = if first.is_some() { SWEEP_PER_GROUP } else { SWEEP_WHEN_IDLE };
+        let is_idle = first.is_none();
         let group: Vec<Job> = first.into_iter().chain(waiting.try_iter().take(JOBS_PER_GROUP)).collect();
+        let sweep = if is_idle { SWEEP_WHEN_IDLE } else { SWEEP_PER_GROUP.max(group.len() * SWEEP_PER_JOB) };
         write_group(database, clock, group, sweep);
     }
 }
@@ -251,8 +252,9 @@ const CACHE_BYTES: usize = 8 << 20;
 const WAITING_JOBS: usize = 16_384;
 /// Most further changes that one transaction takes along.
 const JOBS_PER_GROUP: usize = 511;
-/// Expired entries removed with each group.
+/// Expired entries removed with each group, and with each change of a larger one: more than a change leaves behind.
 const SWEEP_PER_GROUP: usize = 64;
+const SWEEP_PER_JOB: usize = 4;
 /// Expired entries removed in one go while nothing else is to do.
 const SWEEP_WHEN_IDLE: usize = 2_000;
 /// How often an idle writer looks for expired entries.

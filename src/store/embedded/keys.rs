@@ -33,6 +33,8 @@ pub(super) const CALL: u8 = b'k';
 pub(super) const LOG: u8 = b'l';
 /// By number called, then place: nothing.
 pub(super) const NUMBER: u8 = b'n';
+/// By the time at which it begins: a block of the index of the call log.
+pub(super) const BLOCK: u8 = b'b';
 /// By the time of expiry, then key: nothing.
 pub(super) const EXPIRY: u8 = b'e';
 /// What belongs to the store as a whole.
@@ -106,6 +108,10 @@ pub(super) fn log(place: CallPlace) -> Vec<u8> {
 
 pub(super) fn number(number: NumberHash, place: CallPlace) -> Vec<u8> {
     key(NUMBER, &[number.as_bytes(), place.as_bytes()])
+}
+
+pub(super) fn block(begin: [u8; 6]) -> Vec<u8> {
+    key(BLOCK, &[&begin])
 }
 
 pub(super) fn expiry(at: Timestamp, key_of: &[u8]) -> Vec<u8> {

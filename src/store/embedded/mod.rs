@@ -2,6 +2,7 @@
 //! same operations over an ordered table; only the table differs. One ringproof uses it at a time.
 
 mod disk;
+mod index;
 mod keys;
 mod ops;
 mod pages;

@@ -8,8 +8,9 @@ use super::{
         Committed, Created, Due, EffectKind, Held, IdempotencyKey, Outgoing, Remembered, StoreError,
         change::{Change, Record},
         codec, listing,
+        rows::Row,
     },
-    keys,
+    index, keys,
     table::{Read, Write},
     values::{Buried, Hold, Kept, Log, Memory, Stored},
 };
@@ -129,6 +130,7 @@ fn put_record(table: &mut dyn Write, expires_at: Timestamp, record: Record) -> R
     if let Some(place) = table.get(&call)?.and_then(|bytes| listing::CallPlace::from_bytes(&bytes)) {
         drop_record(table, place)?;
     }
+    index::add(table, record.place, Row::of(&record.record), expires_at)?;
     let key = keys::log(record.place);
     table.put(&call, record.place.as_bytes())?;
     table.put(&keys::number(record.record.number_hash, record.place), &[])?;

@@ -6,8 +6,9 @@ use super::{
     super::{
         CallQuery, DeadLetter, ListQuery, Page, StoreError, codec,
         listing::{CallPlace, ITEMS_PER_PAGE, SCAN_PER_PAGE, short_time},
+        rows::Sieve,
     },
-    keys, ops,
+    index, keys, ops,
     table::Read,
     values::{Buried, Log},
 };
@@ -26,7 +27,7 @@ pub(super) fn list(table: &dyn Read, now: Timestamp, query: &ListQuery) -> Resul
         Some(before) => [from.as_slice(), before.as_bytes()].concat(),
         None => keys::end_of(from.clone()),
     };
-    let mut scan = Scan::new(query.limit);
+    let mut scan = Scan::new(query.limit, SCAN_PER_PAGE);
     scan.down(table, &from, &to, |key| {
         let id = key.get(from.len()..).and_then(|id| <[u8; ID_BYTES]>::try_from(id).ok());
         let Some(id) = id.map(VerificationId::from_bytes) else { return Ok(None) };
@@ -39,29 +40,53 @@ pub(super) fn list(table: &dyn Read, now: Timestamp, query: &ListQuery) -> Resul
 }
 
 pub(super) fn calls(table: &dyn Read, now: Timestamp, query: &CallQuery) -> Result<Page<CallRecord>, StoreError> {
+    let limit = query.limit.min(ITEMS_PER_PAGE);
+    let before = match (query.before, query.until.map(CallPlace::first_at)) {
+        (Some(place), Some(until)) => Some(place.min(until)),
+        (place, until) => place.or(until),
+    };
+    let sieve = Sieve::of(query);
     let prefix = match query.number {
-        Some(number) => keys::key(keys::NUMBER, &[number.as_bytes()]),
-        None => vec![keys::LOG],
+        Some(number) if sieve.is_only_a_number() => keys::key(keys::NUMBER, &[number.as_bytes()]),
+        Some(_) | None => vec![keys::LOG],
     };
-    let from = match query.since {
-        Some(since) => [prefix.as_slice(), &short_time(since)].concat(),
-        None => prefix.clone(),
-    };
-    let mut to = match query.until {
-        Some(until) => [prefix.as_slice(), &short_time(until)].concat(),
-        None => keys::end_of(prefix.clone()),
-    };
-    if let Some(place) = query.before {
-        to = to.min([prefix.as_slice(), place.as_bytes()].concat());
+    let plain = sieve.is_open() || sieve.is_only_a_number();
+    let most = if plain { SCAN_PER_PAGE } else { ENTRIES_AT_FIRST };
+    let (mut items, mut reached) = scan(table, now, query, &prefix, before, (limit, most))?;
+    // What is common stands among the newest records; the rest is found through the index.
+    if !plain && items.len() < limit && reached.is_some() {
+        let wanted = limit - items.len();
+        let found = index::look(table, query, sieve, reached, wanted, &mut |place| record(table, now, place))?;
+        items.extend(found.items);
+        reached = found.reached;
+        if let (Some(_), true) = (reached, found.ended && items.len() < limit) {
+            let older = scan(table, now, query, &prefix, reached, (limit - items.len(), SCAN_PER_PAGE))?;
+            items.extend(older.0);
+            reached = older.1;
+        }
     }
-    let mut scan = Scan::new(query.limit);
+    Ok(Page { items, next: reached.map(CallPlace::to_text) })
+}
+
+/// Looks through the log, or an index of it by place: what is wanted, and the place from which to go on.
+fn scan(
+    table: &dyn Read,
+    now: Timestamp,
+    query: &CallQuery,
+    prefix: &[u8],
+    before: Option<CallPlace>,
+    (limit, most): (usize, usize),
+) -> Result<(Vec<CallRecord>, Option<CallPlace>), StoreError> {
+    let from = query.since.map_or_else(|| prefix.to_vec(), |since| [prefix, &short_time(since)].concat());
+    let to = before.map_or_else(|| keys::end_of(prefix.to_vec()), |place| [prefix, place.as_bytes()].concat());
+    let mut scan = Scan::new(limit, most);
     scan.down(table, &from, &to, |key| {
         let place = key.get(prefix.len()..).and_then(CallPlace::from_bytes);
         let Some(place) = place else { return Ok(None) };
         record(table, now, place).map(|record| record.filter(|record| query.admits(record)))
     })?;
-    let next = scan.last_key().and_then(|key| CallPlace::from_bytes(key.get(prefix.len()..)?));
-    Ok(Page { items: scan.items, next: next.map(CallPlace::to_text) })
+    let reached = scan.last_key().and_then(|key| CallPlace::from_bytes(key.get(prefix.len()..)?));
+    Ok((scan.items, reached))
 }
 
 pub(super) fn call(table: &dyn Read, now: Timestamp, id: CallId) -> Result<Option<CallRecord>, StoreError> {
@@ -72,7 +97,7 @@ pub(super) fn call(table: &dyn Read, now: Timestamp, id: CallId) -> Result<Optio
 }
 
 pub(super) fn dead_letters(table: &dyn Read, now: Timestamp, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
-    let mut scan = Scan::new(limit);
+    let mut scan = Scan::new(limit, SCAN_PER_PAGE);
     scan.down(table, &[keys::DEAD_AT], &[keys::DEAD_AT + 1], |key| {
         let Some(id) = keys::split_time(key).and_then(|(_, id)| keys::effect_of(id)) else { return Ok(None) };
         let buried = ops::read(table, &keys::dead(id), |buried: &Buried| buried.expires_at > now)?;
@@ -92,13 +117,14 @@ fn record(table: &dyn Read, now: Timestamp, place: CallPlace) -> Result<Option<C
 struct Scan<T> {
     items: Vec<T>,
     limit: usize,
+    most: usize,
     last: Vec<u8>,
     more: bool,
 }
 
 impl<T> Scan<T> {
-    fn new(limit: usize) -> Self {
-        Self { items: Vec::new(), limit: limit.min(ITEMS_PER_PAGE), last: Vec::new(), more: false }
+    fn new(limit: usize, most: usize) -> Self {
+        Self { items: Vec::new(), limit: limit.min(ITEMS_PER_PAGE), most, last: Vec::new(), more: false }
     }
 
     fn down(
@@ -110,7 +136,7 @@ impl<T> Scan<T> {
     ) -> Result<(), StoreError> {
         let (mut seen, mut fault) = (0_usize, None);
         table.down(from, to, &mut |key, _| {
-            if self.items.len() >= self.limit || seen >= SCAN_PER_PAGE {
+            if self.items.len() >= self.limit || seen >= self.most {
                 self.more = true;
                 return ControlFlow::Break(());
             }
@@ -134,3 +160,6 @@ impl<T> Scan<T> {
         Some(self.last.as_slice()).filter(|key| self.more && !key.is_empty())
     }
 }
+
+/// Entries of the call log that are looked at before the index is asked.
+const ENTRIES_AT_FIRST: usize = 500;

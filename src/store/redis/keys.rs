@@ -64,6 +64,16 @@ pub(super) fn log(partition: Partition) -> String {
     format!("rp1:{{p{partition}}}:log")
 }
 
+/// Raw times at which the blocks of the index of the call log begin.
+pub(super) fn log_index(partition: Partition) -> String {
+    format!("rp1:{{p{partition}}}:log-index")
+}
+
+/// What stands before the kind and the name in the keys of a block's strings.
+pub(super) fn log_blocks(partition: Partition) -> String {
+    format!("rp1:{{p{partition}}}:log-")
+}
+
 /// Who holds a number.
 pub(super) fn hold(number: NumberHash) -> String {
     format!("rp1:{{p{}}}:h:{number}", number.partition())

@@ -24,11 +24,12 @@ struct Lane<P, T> {
     more: bool,
 }
 
-/// One page of what `read` finds in all partitions before a place. With the place after which the next page begins.
+/// One page of what `read` finds in all partitions before a place, told how often it was read for this page. With the
+/// place after which the next page begins.
 pub(super) async fn page<P, T, F>(
     before: Option<P>,
     limit: usize,
-    read: impl Fn(Partition, Option<P>) -> F,
+    read: impl Fn(Partition, Option<P>, usize) -> F,
     text: impl Fn(P) -> String,
 ) -> Result<Page<T>, StoreError>
 where
@@ -39,9 +40,9 @@ where
         .map(|partition| Lane { partition, items: VecDeque::new(), reached: before, more: limit > 0 })
         .collect();
     let mut page = Page { items: Vec::new(), next: None };
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let empty = lanes.iter().filter(|lane| lane.more && lane.items.is_empty());
-        let pieces = try_join_all(empty.map(|lane| read(lane.partition, lane.reached))).await?;
+        let pieces = try_join_all(empty.map(|lane| read(lane.partition, lane.reached, round))).await?;
         let empty = lanes.iter_mut().filter(|lane| lane.more && lane.items.is_empty());
         for (lane, piece) in empty.zip(pieces) {
             lane.items = piece.items.into();
@@ -108,7 +109,7 @@ mod tests {
             let (mut found, mut before) = (Vec::new(), None);
             for _ in 0..1_000 {
                 let page = futures_util::FutureExt::now_or_never(page(
-                    before, limit, |partition, before| read(&all, partition, before), |place| place.to_string(),
+                    before, limit, |partition, before, _| read(&all, partition, before), |place| place.to_string(),
                 )).unwrap().unwrap();
                 prop_assert!(page.items.len() <= limit);
                 found.extend(page.items);

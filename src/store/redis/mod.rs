@@ -8,6 +8,7 @@ mod keys;
 mod lanes;
 mod link;
 mod lists;
+mod log;
 mod pack;
 mod scripts;
 mod servers;
@@ -36,6 +37,7 @@ use self::{
 use super::{
     CHANGES_KEPT, CallQuery, Changed, Commit, Committed, Created, DeadLetter, Due, Held, IdempotencyKey, ListQuery,
     Outgoing, Page, Pending, Remembered, Servers, Store, StoreError, StoreHealth, change::Change, listing::short_time,
+    rows::Row,
 };
 use crate::{
     id::{CallId, EffectId, NumberHash, Partition, VerificationId},
@@ -130,15 +132,19 @@ impl Redis {
             keys.extend([outbox, key]);
         }
         for record in &change.records {
-            let log = keys::log(partition);
+            let (log, index) = (keys::log(partition), keys::log_index(partition));
+            let row = Row::of(&record.record);
             arguments.extend([
                 b"l".to_vec(),
                 log.clone().into_bytes(),
                 ms(change.keep_records_for),
                 record.place.as_bytes().to_vec(),
                 wire::entry_tail(record),
+                index.clone().into_bytes(),
+                keys::log_blocks(partition).into_bytes(),
+                [row.class.as_slice(), &row.marks].concat(),
             ]);
-            keys.push(log);
+            keys.extend([log, index]);
         }
         if let Some(held) = change.number.filter(|_| change.release) {
             let hold = keys::hold(held);
@@ -416,13 +422,13 @@ impl Store for Redis {
     }
 
     fn calls<'a>(&'a self, query: &'a CallQuery) -> Pending<'a, Page<CallRecord>> {
-        Box::pin(lists::calls(&self.link, query))
+        Box::pin(log::calls(&self.link, query))
     }
 
     fn call(&self, id: CallId) -> Pending<'_, Option<CallRecord>> {
         Box::pin(async move {
             let value = self.load(id.verification).await?;
-            lists::call(&self.link, id, value.as_ref()).await
+            log::call(&self.link, id, value.as_ref()).await
         })
     }
 

@@ -46,6 +46,8 @@ scripts! {
     REMEMBER = "#!lua", "remember.lua";
     FORGET = "#!lua flags=allow-oom", "forget.lua";
     CALLS = "#!lua flags=no-writes", "calls.lua";
+    BLOCKS = "#!lua flags=no-writes", "blocks.lua";
+    FETCH = "#!lua flags=no-writes", "fetch.lua";
     NUMBER_KEY = "#!lua", "number_key.lua";
     PROBE = "#!lua", "probe.lua";
 }
@@ -61,8 +63,8 @@ mod tests {
 
     /// What a script may call. A script that needs another needs it in the example of `docs/store.md` too.
     const COMMANDS: &[&str] = &[
-        "DEL", "EXISTS", "GET", "GETRANGE", "PEXPIRE", "PTTL", "PUBLISH", "SET", "SETRANGE", "TIME", "ZADD", "ZCOUNT",
-        "ZRANGE", "ZREM", "ZSCORE",
+        "APPEND", "DEL", "EXISTS", "GET", "GETRANGE", "PEXPIRE", "PTTL", "PUBLISH", "SET", "SETRANGE", "STRLEN",
+        "TIME", "ZADD", "ZCOUNT", "ZRANGE", "ZREM", "ZSCORE",
     ];
 
     #[test]

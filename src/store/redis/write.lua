@@ -15,14 +15,76 @@ end
 
 -- Lets a key live for at least `ms` from now on. To read when it ends costs less than to write it each time, which is
 -- logged and replicated too: it is written for longer, an hour at most.
+-- Says whether it was written.
 local function keep(key, ms)
   ms = tonumber(ms)
-  if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms + math.min(ms, 3600000)) end
+  if redis.call('PTTL', key) >= ms then return false end
+  redis.call('PEXPIRE', key, ms + math.min(ms, 3600000))
+  return true
+end
+
+-- The index of the call log: blocks of rows by the end of the call, in three strings each that grow together: times (6
+-- bytes a row), classes (5), marks (8). Rows per block: Redis doubles a string that grows, and that is just full then.
+local WIDTHS = { t = 6, c = 5, m = 8 }
+local ROWS = 6142
+
+local function ms_of(time)
+  return struct.unpack('>I6', time)
+end
+
+-- Adds a row to its block. `renew` says that what the block lives by has to be written again. Records from before there
+-- was an index stand before its first block, and are looked for in the log itself.
+local function add_row(log, index, blocks, ms, time, row, renew)
+  local start = redis.call('ZRANGE', index, '[' .. time, '-', 'BYLEX', 'REV', 'LIMIT', 0, 1)[1]
+  if not start then
+    if redis.call('EXISTS', index) == 1 then return end
+    local alone = #redis.call('ZRANGE', log, 0, 1) == 1
+    start = alone and '\0\0\0\0\0\0' or time
+    redis.call('ZADD', index, 0, start)
+    renew = true
+  end
+  local name = ms_of(start)
+  local times = blocks .. 't:' .. name
+  local last = redis.call('GETRANGE', times, -6, -1)
+  if last == '' or ms_of(last) <= ms_of(time) then
+    local length = redis.call('APPEND', times, time)
+    redis.call('APPEND', blocks .. 'c:' .. name, row.c)
+    redis.call('APPEND', blocks .. 'm:' .. name, row.m)
+    renew = renew or length == 6
+    if length == ROWS * 6 then
+      redis.call('ZADD', index, 0, struct.pack('>I6', ms_of(time) + 1))
+      for _, old in ipairs(redis.call('ZRANGE', index, 0, 7)) do
+        if redis.call('EXISTS', blocks .. 't:' .. ms_of(old)) == 0 and ms_of(old) < ms_of(time) then
+          redis.call('ZREM', index, old)
+        end
+      end
+    end
+  else
+    -- It comes late: into its place.
+    local all = redis.call('GETRANGE', times, 0, -1)
+    local low, high = 0, #all / 6
+    while low < high do
+      local middle = math.floor((low + high) / 2)
+      if ms_of(string.sub(all, middle * 6 + 1)) <= ms_of(time) then low = middle + 1 else high = middle end
+    end
+    for kind, width in pairs(WIDTHS) do
+      local key = blocks .. kind .. ':' .. name
+      redis.call('SETRANGE', key, low * width, row[kind] .. redis.call('GETRANGE', key, low * width, -1))
+    end
+    renew = true
+  end
+  if renew then
+    for kind in pairs(WIDTHS) do
+      redis.call('PEXPIRE', blocks .. kind .. ':' .. name, ms + math.min(ms, 3600000))
+    end
+    redis.call('PEXPIRE', index, ms + math.min(ms, 3600000))
+  end
 end
 
 -- Writes what follows a value, from ARGV[at] to the end, any number of:
 --   'e' · outbox · key of the effect · its name · ms until it is due · ms to keep it · its bytes after the first 10
---   'l' · call log · ms to keep the record · place (29 bytes) · the rest of the entry
+--   'l' · call log · ms to keep the record · place (29 bytes) · the rest of the entry · starts of the blocks of its index
+--       · what stands before the names of those · class and marks of the row
 --   'h' · key of the hold that ends · raw id of who must hold it
 local function follow(now, at)
   while ARGV[at] do
@@ -34,15 +96,18 @@ local function follow(now, at)
     elseif kind == 'l' then
       local ms = tonumber(ARGV[at + 2])
       local expiry = struct.pack('>I4', math.ceil((now + ms) / 1000))
+      local time, row = string.sub(ARGV[at + 3], 1, 6), ARGV[at + 7]
+      row = { t = time, c = string.sub(row, 1, WIDTHS.c), m = string.sub(row, WIDTHS.c + 1) }
       redis.call('ZADD', ARGV[at + 1], 0, ARGV[at + 3] .. expiry .. ARGV[at + 4])
-      keep(ARGV[at + 1], ms + 1000)
+      local renew = keep(ARGV[at + 1], ms + 1000)
+      add_row(ARGV[at + 1], ARGV[at + 5], ARGV[at + 6], ms + 1000, time, row, renew)
       -- Now and then, records go that are older than any is kept.
       if now % 16 == 0 then
         local before = '(' .. struct.pack('>I6', math.max(now - ms, 0))
         local old = redis.call('ZRANGE', ARGV[at + 1], '-', before, 'BYLEX', 'LIMIT', 0, 64)
         if #old > 0 then redis.call('ZREM', ARGV[at + 1], unpack(old)) end
       end
-      at = at + 5
+      at = at + 8
     else
       if redis.call('GETRANGE', ARGV[at + 1], 0, 21) == ARGV[at + 2] then redis.call('DEL', ARGV[at + 1]) end
       at = at + 3

@@ -432,7 +432,8 @@ async fn every_key_expires_and_none_holds_a_number() {
         .iter()
         .map(|key| key.split_once('}').unwrap().1.split(':').nth(1).unwrap().to_owned())
         .collect();
-    let expected = ["c", "dead", "h", "i", "log", "number-key", "probe", "r", "v", "x"];
+    let expected =
+        ["c", "dead", "h", "i", "log", "log-c", "log-index", "log-m", "log-t", "number-key", "probe", "r", "v", "x"];
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), expected);
 }
 
@@ -454,6 +455,45 @@ async fn what_is_no_value_of_ours_is_an_error() {
     lab.servers[0].send::<()>(&["LPUSH", &key, "x"]);
     assert!(lab.store.load(value.id).await.is_err());
     assert!(lab.store.commit(commit(&next(&value))).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_index_of_the_log_has_blocks_and_goes_without_them_where_there_are_none() {
+    /// More than one block of rows.
+    const CALLS: u32 = 6_500;
+    let lab = Lab::redis().await;
+    let records = suite::far_back::written(&lab, CALLS).await;
+    suite::far_back::compare(&lab, &records).await;
+    let blocks = |lab: &Lab| {
+        let keys = lab.servers[0].keys();
+        let blocks: Vec<String> = keys.into_iter().filter(|key| key.contains(":log-t:")).collect();
+        blocks
+    };
+    assert_eq!(blocks(&lab).len(), 2, "{:?}", blocks(&lab));
+    // As before there was an index: what is old is looked for in the log itself.
+    for key in lab.servers[0].keys().into_iter().filter(|key| key.contains(":log-")) {
+        lab.servers[0].send::<()>(&["DEL", &key]);
+    }
+    let query = CallQuery { client: Some(String::from("pilot")), limit: 50, ..CallQuery::default() };
+    let expected: Vec<_> = records.iter().filter(|record| query.admits(record)).collect();
+    let found = async || {
+        let (mut found, mut query) = (Vec::new(), query.clone());
+        loop {
+            let page = lab.store.calls(&query).await.unwrap();
+            found.extend(page.items);
+            let Some(next) = page.next else { return found };
+            query.before = Some(next.parse().unwrap());
+        }
+    };
+    assert!(found().await.iter().eq(expected.iter().copied()), "without an index");
+    let newer = verification(16 * CALLS, "pilot");
+    let mut change = commit(&newer);
+    change.records = vec![record(&newer, 0, lab.now().await.plus(Duration::from_secs(1)))];
+    lab.store.create(change).await.unwrap();
+    let found = found().await;
+    assert_eq!(blocks(&lab).len(), 1);
+    assert_eq!((found[0].id.verification, found.len()), (newer.id, expected.len() + 1), "with an index of the newest");
+    assert!(found[1..].iter().eq(expected.iter().copied()));
 }
 
 /// What `INFO commandstats` counts of a command.

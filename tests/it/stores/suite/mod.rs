@@ -2,4 +2,5 @@
 
 pub(crate) mod changes;
 pub(crate) mod effects;
+pub(crate) mod far_back;
 pub(crate) mod listings;
