@@ -24,8 +24,8 @@ const TIME_BYTES: usize = 6;
 const ROW_BYTES: usize = TIME_BYTES + CLASS_BYTES + MARK_BYTES;
 /// Bytes in front of the rows: when the block goes, in ms.
 const HEAD_BYTES: usize = 8;
-/// A block lives until a multiple of this, so that its life is not written anew with each row: about an hour.
-const LIFE_STEP_MS: u64 = 1 << 22;
+/// A block lives until a multiple of this, so that its life is not written anew with each of many rows: about a second.
+const LIFE_STEP_MS: u64 = 1 << 10;
 
 /// A block: its key, and its rows one after another.
 type Block = (Vec<u8>, Vec<u8>);

@@ -51,7 +51,8 @@ local function add_row(log, index, blocks, ms, time, row, renew)
     redis.call('APPEND', blocks .. 'c:' .. name, row.c)
     redis.call('APPEND', blocks .. 'm:' .. name, row.m)
     renew = renew or length == 6
-    if length == ROWS * 6 then
+    -- Late ones may have made it longer.
+    if length >= ROWS * 6 then
       redis.call('ZADD', index, 0, struct.pack('>I6', ms_of(time) + 1))
       for _, old in ipairs(redis.call('ZRANGE', index, 0, 7)) do
         if redis.call('EXISTS', blocks .. 't:' .. ms_of(old)) == 0 and ms_of(old) < ms_of(time) then

@@ -13,7 +13,7 @@ use ringproof::{
 
 use crate::stores::{
     lab::Lab,
-    sample::{KEEP, commit, id, number, record, verification},
+    sample::{KEEP, commit, number, record, verification},
 };
 
 /// Calls in one partition: more than any store looks at before it asks its index.
@@ -47,9 +47,8 @@ fn call(n: u32, begin: Timestamp) -> CallRecord {
 pub(crate) async fn written(lab: &Lab, calls: u32) -> Vec<CallRecord> {
     let begin = lab.now().await;
     let mut records: Vec<CallRecord> = (0..calls).map(|n| call(n, begin)).collect();
-    stream::iter(&records)
-        .for_each_concurrent(64, |made| async move {
-            let n = (0..calls).find(|n| id(n * 16) == made.id.verification).unwrap();
+    stream::iter((0..calls).zip(&records))
+        .for_each_concurrent(64, |(n, made)| async move {
             let value = verification(n * 16, &made.client);
             let mut change = commit(&value);
             change.records = vec![made.clone()];
