@@ -253,6 +253,30 @@ words! {
     }
 }
 
+words! {
+    /// What a signed identity of a caller vouches for (ATIS-1000074).
+    Attestation {
+        /// Full: the signer knows the caller, and that the number is theirs.
+        0 Full = "A",
+        /// Partial: the signer knows the caller, not the number.
+        1 Partial = "B",
+        /// Gateway: neither.
+        2 Gateway = "C",
+    }
+}
+
+words! {
+    /// How far the result of a verification has come on its way to the backend.
+    DeliveryOutcome {
+        /// The backend acknowledged it.
+        0 Delivered = "delivered",
+        /// It was not acknowledged yet, and is tried again.
+        1 Waiting = "waiting",
+        /// It is not tried any more: a dead letter.
+        2 GivenUp = "given_up",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -163,6 +163,9 @@ impl Fact {
             answered_by: None,
             block_requested: false,
             events: events.collect(),
+            attestation: None,
+            price: None,
+            delivery: None,
             id,
         }
     }
@@ -180,7 +183,7 @@ fn pick(random: u64, shares: impl Iterator<Item = u64>) -> usize {
     0
 }
 
-/// A number that looks random, the same for the same two (SplitMix64).
+/// A number that looks random, the same for the same two (`SplitMix64`).
 pub(crate) fn mixed(n: u64, salt: u64) -> u64 {
     let mut z = (n ^ (salt << 56)).wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -231,6 +231,11 @@ impl Api {
         self.send(request.timeout(TIMEOUT)).await
     }
 
+    /// Takes calls to a number out of the call log.
+    pub(super) async fn erase(&self, body: &Value) -> Result<Value, ApiError> {
+        self.send(self.request(Method::POST, "/v1/calls/erase").json(body).timeout(TIMEOUT)).await
+    }
+
     /// The call log as a file, explained in a language: an answer that is read as it comes.
     pub(super) async fn export(
         &self,

@@ -1,5 +1,6 @@
 //! Owns `calls`: the call log of a running service as a list, or as JSON, once or as it grows; one call of it; all of it.
 
+mod erase;
 mod export;
 mod show;
 
@@ -54,6 +55,8 @@ enum Then {
     Show(show::Arguments),
     /// Write all calls that the filters let through, newest first
     Export(export::Arguments),
+    /// Take all calls to a number out of the log, for good
+    Erase(erase::Arguments),
 }
 
 /// Which calls.
@@ -175,6 +178,7 @@ pub(super) async fn run(arguments: &Arguments, out: &mut Output) -> Outcome {
     match &arguments.then {
         Some(Then::Show(show)) => return show::run(show, &arguments.connection, out).await,
         Some(Then::Export(export)) => return export::run(export, &arguments.connection, out).await,
+        Some(Then::Erase(erase)) => return erase::run(erase, &arguments.connection, out).await,
         None => {}
     }
     let api = match Api::new(&arguments.connection, out)? {

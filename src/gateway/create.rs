@@ -173,7 +173,7 @@ impl Shell {
         }
     }
 
-    fn random(&self) -> [u8; 16] {
+    pub(super) fn random(&self) -> [u8; 16] {
         let mut bytes = [0; 16];
         self.entropy.fill(&mut bytes);
         bytes

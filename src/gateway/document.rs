@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::explain;
 use crate::{
     id::{CallId, VerificationId},
-    outcome::{Fault, Mode, NextStep, Purpose, Reason, Stage, Status, Strength},
+    outcome::{Attestation, DeliveryOutcome, Fault, Mode, NextStep, Purpose, Reason, Stage, Status, Strength},
     texts,
     time::Timestamp,
     verification::{AnsweredBy, Call, CallRecord, End, EntryClass, Event, Verification, What},
@@ -194,6 +194,10 @@ pub struct CallRecordDocument {
     pub ended_at: Timestamp,
     /// From answer to end, in ms; null when nobody answered.
     pub talk_ms: Option<u64>,
+    /// From the first ring to the answer, or to the end where nobody answered, in ms; null when it did not ring.
+    pub ring_ms: Option<u64>,
+    /// From when it was to be placed to the end, in ms.
+    pub total_ms: u64,
     /// How it ended.
     pub end: Option<&'static str>,
     /// Whose fault that is.
@@ -208,6 +212,29 @@ pub struct CallRecordDocument {
     pub answered_by: Option<&'static str>,
     /// The callee asked not to be called again.
     pub block_requested: bool,
+    /// The cause of the telephone network (ITU-T Q.850), where the carrier told it.
+    #[schema(example = 17)]
+    pub q850_cause: Option<u16>,
+    /// What kind of answers came by keys, oldest first, as in the timeline; never the keys.
+    #[schema(example = json!(["too_early", "pound"]))]
+    pub keys: Vec<&'static str>,
+    /// What the caller's signed identity vouched for (STIR/SHAKEN), where it is known.
+    pub attestation: Option<Attestation>,
+    /// What it cost, a decimal number, where the carrier told it by the end of the call.
+    #[schema(example = "0.0140")]
+    pub price: Option<String>,
+    /// The currency of the price (ISO 4217).
+    #[schema(example = "USD")]
+    pub price_currency: Option<String>,
+    /// How far the result of the verification has come on its way to the backend; null where none was posted yet.
+    pub delivery: Option<DeliveryOutcome>,
+    /// How often it was posted.
+    pub delivery_attempts: Option<u32>,
+    /// The HTTP status of the last answer; null where there was none.
+    pub delivery_status: Option<u16>,
+    /// When it was posted last.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub delivery_at: Option<Timestamp>,
     /// What came of it, in a sentence or two.
     #[schema(example = "Rang 30 s over the carrier main. Nobody answered. That is on the callee's side.")]
     pub summary: String,
@@ -366,7 +393,9 @@ pub fn record_document(record: &CallRecord, language: &str) -> CallRecordDocumen
         ringing_at: record.ringing_at,
         answered_at: record.answered_at,
         ended_at: record.ended_at,
-        talk_ms: record.answered_at.map(|at| u64::try_from(record.ended_at.since(at).as_millis()).unwrap_or(u64::MAX)),
+        talk_ms: record.answered_at.map(|at| ms(at, record.ended_at)),
+        ring_ms: record.ringing_at.map(|at| ms(at, record.answered_at.unwrap_or(record.ended_at))),
+        total_ms: ms(record.queued_at, record.ended_at),
         end: record.cause.as_ref().map(|cause| end_word(cause.end)),
         fault: record.cause.as_ref().map(|cause| cause.fault),
         carrier_code: record.cause.as_ref().and_then(|cause| cause.carrier_code.clone()),
@@ -374,9 +403,48 @@ pub fn record_document(record: &CallRecord, language: &str) -> CallRecordDocumen
         prompts: record.prompts,
         answered_by: record.answered_by.map(answered_by_word),
         block_requested: record.block_requested,
+        q850_cause: record.cause.as_ref().and_then(|cause| q850(cause.carrier_code.as_deref()?)),
+        keys: record.events.iter().filter_map(|event| key_word(event.what)).collect(),
+        attestation: record.attestation,
+        price: record.price.as_ref().map(|price| price.amount.clone()),
+        price_currency: record.price.as_ref().map(|price| price.currency.clone()),
+        delivery: record.delivery.as_ref().map(|delivery| delivery.outcome),
+        delivery_attempts: record.delivery.as_ref().map(|delivery| delivery.attempts),
+        delivery_status: record.delivery.as_ref().and_then(|delivery| delivery.status),
+        delivery_at: record.delivery.as_ref().map(|delivery| delivery.at),
         summary: explain::summary(record, language),
         next_step: explain::next_step(record, language),
         timeline: told(record.id.verification, record.reason, &record.events),
+    }
+}
+
+fn ms(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.since(from).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The cause of the telephone network in a carrier's words, as in `486 Busy Here; Q.850 17 User busy`.
+fn q850(words: &str) -> Option<u16> {
+    let (_, after) = words.split_once("Q.850 ")?;
+    after.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// What kind of answer an event tells of; silence is none.
+const fn key_word(what: What) -> Option<&'static str> {
+    match what {
+        What::Entry(EntryClass::Silence)
+        | What::Queued
+        | What::Dialing
+        | What::NotPlaced
+        | What::Ringing
+        | What::Answered
+        | What::Prompted
+        | What::Told
+        | What::Ended(_)
+        | What::BlockRequested
+        | What::RedialRequested
+        | What::WrongCodeTyped
+        | What::Decided(_) => None,
+        What::Entry(class) => Some(entry_word(class)),
     }
 }
 

@@ -147,6 +147,9 @@ mod tests {
             answered_by: None,
             block_requested: false,
             events: Vec::new(),
+            attestation: None,
+            price: None,
+            delivery: None,
         }
     }
 

@@ -4,7 +4,7 @@ use tracing::info;
 
 use super::{CallsQuery, DeadLetter, Gateway, Page, Refusal, admit::number_refusal, create::store_away};
 use crate::{
-    id::{CallId, EffectId},
+    id::{CallId, EffectId, VerificationId},
     phone::{self, CountryCode, LastDigits},
     store::CallQuery,
     verification::CallRecord,
@@ -17,7 +17,7 @@ const LONGEST_PAGE: usize = 1000;
 const MOST_DEAD_LETTERS: usize = 1000;
 
 /// Where lines stand that say who looked for what, for `logs.level`.
-const AUDIT_LOG: &str = "ringproof::audit";
+pub(super) const AUDIT_LOG: &str = "ringproof::audit";
 
 /// A search in the call log, page after page.
 #[derive(Debug, Clone)]
@@ -113,7 +113,17 @@ impl Gateway {
     /// # Errors
     /// `StoreAway`.
     pub async fn page(&self, search: &CallSearch) -> Result<Page<CallRecord>, Refusal> {
-        self.shell.store.calls(&search.0).await.map_err(|fault| store_away(&fault))
+        let mut page = self.shell.store.calls(&search.0).await.map_err(|fault| store_away(&fault))?;
+        self.put_in_deliveries(&mut page.items).await?;
+        Ok(page)
+    }
+
+    /// What is noted of the results of these calls' verifications goes on after the records were written.
+    async fn put_in_deliveries(&self, records: &mut [CallRecord]) -> Result<(), Refusal> {
+        let ids: Vec<VerificationId> = records.iter().map(|record| record.id.verification).collect();
+        let noted = self.shell.store.deliveries(&ids).await.map_err(|fault| store_away(&fault))?;
+        records.iter_mut().zip(noted).for_each(|(record, delivery)| record.delivery = delivery);
+        Ok(())
     }
 
     /// One record of the call log.
@@ -121,7 +131,10 @@ impl Gateway {
     /// # Errors
     /// `NotFound`, `StoreAway`.
     pub async fn call(&self, id: CallId) -> Result<CallRecord, Refusal> {
-        self.shell.store.call(id).await.map_err(|fault| store_away(&fault))?.ok_or(Refusal::NotFound)
+        let record = self.shell.store.call(id).await.map_err(|fault| store_away(&fault))?;
+        let mut record = record.ok_or(Refusal::NotFound)?;
+        self.put_in_deliveries(std::slice::from_mut(&mut record)).await?;
+        Ok(record)
     }
 
     /// The numbers we call from, in the order of the configuration.

@@ -14,6 +14,7 @@ mod create;
 mod dispatch;
 mod document;
 mod entropy;
+mod erase;
 mod explain;
 mod health;
 mod keys;
@@ -45,6 +46,7 @@ pub use document::{
     entry_word, events, first_document, record_document, status_event,
 };
 pub use entropy::SystemEntropy;
+pub use erase::{Erased, Erasure};
 pub use health::{CarrierReadiness, Readiness, ReadinessCheck};
 pub use lane::CarrierState;
 pub use log::{CallSearch, CallerId};

@@ -16,9 +16,11 @@ use super::{
 };
 use crate::{
     id::EffectId,
+    outcome::DeliveryOutcome,
     provider::HangUpError,
     store::{EffectKind, Outgoing, StoreError},
     time::Timestamp,
+    verification::Delivery,
 };
 
 /// Most effects of one kind that wait in this process; what does not fit is found in the store later.
@@ -126,7 +128,7 @@ impl Shell {
 
     async fn report(&self, effect: &Outgoing) {
         let now = self.clock.now();
-        let attempt = self.reporter.attempt(effect.id, &effect.payload, now).await;
+        let (attempt, status) = self.reporter.attempt(effect.id, &effect.payload, now).await;
         let took = self.clock.now().since(now);
         histogram!("ringproof_report_seconds").record(took.as_secs_f64());
         let id = effect.id.verification;
@@ -137,6 +139,7 @@ impl Shell {
                     verification.id = %id, report.id = %effect.id, attempt = effect.attempts + 1,
                     duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "result delivered"
                 );
+                self.note_delivery(effect, DeliveryOutcome::Delivered, status).await;
                 self.done(effect.id).await;
             }
             Attempt::Failed { why, retry_after } => {
@@ -154,12 +157,29 @@ impl Shell {
                         let since = if effect.since == Timestamp::default() { now } else { effect.since };
                         let again_at = self.clock.now().plus(wait);
                         self.backlog.put_off(effect.id, since, again_at);
+                        self.note_delivery(effect, DeliveryOutcome::Waiting, status).await;
                         self.again(effect.id, again_at).await;
                     }
-                    None => self.bury(effect.id, format!("{why}, and {} times before", effect.attempts)).await,
+                    None => {
+                        self.note_delivery(effect, DeliveryOutcome::GivenUp, status).await;
+                        self.bury(effect.id, format!("{why}, and {} times before", effect.attempts)).await;
+                    }
                 }
             }
-            Attempt::GivenUp { why } => self.bury(effect.id, why).await,
+            Attempt::GivenUp { why } => {
+                self.note_delivery(effect, DeliveryOutcome::GivenUp, status).await;
+                self.bury(effect.id, why).await;
+            }
+        }
+    }
+
+    /// Notes for the call log how a result came to the backend. Where that fails the log only does not tell it.
+    async fn note_delivery(&self, effect: &Outgoing, outcome: DeliveryOutcome, status: Option<u16>) {
+        let id = effect.id.verification;
+        let attempts = effect.attempts.saturating_add(1);
+        let delivery = Delivery { outcome, attempts, status, at: self.clock.now() };
+        if let Err(fault) = self.store.note_delivery(id, &delivery).await {
+            warn!(verification.id = %id, %fault, "how a result was delivered could not be noted");
         }
     }
 

@@ -131,16 +131,16 @@ impl Reporter {
         self.reach.check_url(url).map(|_| ())
     }
 
-    /// Tries once to post a result.
-    pub(super) async fn attempt(&self, id: EffectId, payload: &[u8], now: Timestamp) -> Attempt {
-        let given_up = |why: &str| Attempt::GivenUp { why: why.to_owned() };
+    /// Tries once to post a result. With the HTTP status of the answer, if there was one.
+    pub(super) async fn attempt(&self, id: EffectId, payload: &[u8], now: Timestamp) -> (Attempt, Option<u16>) {
+        let given_up = |why: &str| (Attempt::GivenUp { why: why.to_owned() }, None);
         let Ok(Payload { url, body }) = minicbor::decode(payload) else { return given_up("unreadable entry") };
         let url = match self.reach.check_url(&url) {
             Ok(url) => url,
             Err(why) => return given_up(why),
         };
         if self.secrets.is_empty() {
-            return failed("no signing secret is configured");
+            return (failed("no signing secret is configured"), None);
         }
         let (id, timestamp) = (id.to_string(), now.as_secs());
         let request = self
@@ -153,11 +153,11 @@ impl Reporter {
             .body(body);
         match request.send().await {
             Ok(response) => {
-                let attempt = judge(response.status(), response.headers(), now);
+                let (status, attempt) = (response.status(), judge(response.status(), response.headers(), now));
                 drain(response).await;
-                attempt
+                (attempt, Some(status.as_u16()))
             }
-            Err(fault) => failed(fault_word(&fault)),
+            Err(fault) => (failed(fault_word(&fault)), None),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     id::{CallId, CallToken},
     phone::E164,
     provider::{Accepted, Endpoint, Inbound, Line, Pending, Provider, Refused, Reply, Switchboard},
-    verification::{Ignored, Input, Signal, Verification},
+    verification::{Aside, Ignored, Input, Signal, Verification},
 };
 
 /// How long trouble of the store is waited out before the callee hears an apology. A carrier gives up after 15 s.
@@ -48,12 +48,12 @@ impl Gateway {
             WebhookRefused::Refused(why)
         })?;
         let Ok(token) = token.parse::<CallToken>() else { return Err(refuse(&name, "malformed_token")) };
-        let Accepted { carrier_call_id, to, signal: Some(signal) } = accepted else {
+        let Accepted { carrier_call_id, to, signal: Some(signal), aside } = accepted else {
             counter!("ringproof_webhooks_total", "carrier" => name, "kind" => "unknown").increment(1);
             return Ok(provider.acknowledge());
         };
         counter!("ringproof_webhooks_total", "carrier" => name.clone(), "kind" => signal_word(&signal)).increment(1);
-        let heard = Heard { token, carrier: name, carrier_call_id, to, signal };
+        let heard = Heard { token, carrier: name, carrier_call_id, to, signal, aside };
         let (shell, endpoint) = (Arc::clone(&self.shell), inbound.to);
         // A carrier that hangs up on us must not leave half a change behind.
         let answer = self.shell.tasks.spawn(async move { shell.answer(&*provider, endpoint, heard).await });
@@ -104,6 +104,7 @@ impl Shell {
             carrier_call_id: heard.carrier_call_id,
             to: heard.to,
             signal: heard.signal,
+            aside: heard.aside,
         };
         match self.change_until(call.verification, &input, STORE_TROUBLE_LIMIT).await {
             Ok(Changed { ignored: Some(why @ (Ignored::WrongToken | Ignored::WrongCall)), .. }) => {
@@ -156,7 +157,9 @@ impl Switchboard for Gateway {
     ) -> Pending<'_, Option<Line>> {
         let shell = Arc::clone(&self.shell);
         counter!("ringproof_webhooks_total", "carrier" => carrier.clone(), "kind" => signal_word(&signal)).increment(1);
-        let heard = Heard { token, carrier, carrier_call_id: Some(carrier_call_id), to: None, signal };
+        let signs = self.shell.lanes.get(&carrier).and_then(|lane| lane.carrier.provider.attestation());
+        let aside = Aside { attestation: signs, price: None };
+        let heard = Heard { token, carrier, carrier_call_id: Some(carrier_call_id), to: None, signal, aside };
         let hearing = self.shell.tasks.spawn(async move {
             let v = shell.hear(heard).await.ok()?;
             shell.is_playable(&v).then(|| Line { script: shell.script_for(&v, token.call.index), turn: v.turn })
@@ -178,6 +181,7 @@ struct Heard {
     carrier_call_id: Option<String>,
     to: Option<E164>,
     signal: Signal,
+    aside: Aside,
 }
 
 enum NotHeard {

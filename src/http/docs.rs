@@ -110,6 +110,9 @@ pub(super) const CHANGE: u8 = 4;
 /// Problems of a check.
 pub(super) const CHECK: u8 = 5;
 
+/// Problems of erasing.
+pub(super) const ERASE: u8 = 6;
+
 /// Every request may meet these.
 const ALWAYS: &[Code] = &[
     Code::Malformed,
@@ -153,6 +156,16 @@ const fn codes(set: u8) -> &'static [Code] {
             Code::TooLarge,
             Code::UnsupportedMediaType,
             Code::OutOfRange,
+        ],
+        ERASE => &[
+            Code::BodyTimeout,
+            Code::AlreadyPending,
+            Code::TooLarge,
+            Code::UnsupportedMediaType,
+            Code::InvalidNumber,
+            Code::NotCallable,
+            Code::OutOfRange,
+            Code::NumberBusy,
         ],
         _ => &[],
     }

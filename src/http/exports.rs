@@ -168,7 +168,7 @@ impl Export {
 const USUAL_LINE_BYTES: usize = 768;
 
 /// The columns of the CSV, named as the members of a record. There may be more at the end in later versions.
-const COLUMNS: [&str; 31] = [
+const COLUMNS: [&str; 42] = [
     "id",
     "verification",
     "client",
@@ -200,6 +200,17 @@ const COLUMNS: [&str; 31] = [
     "block_requested",
     "summary",
     "next_step",
+    "ring_ms",
+    "total_ms",
+    "q850_cause",
+    "keys",
+    "attestation",
+    "price",
+    "price_currency",
+    "delivery",
+    "delivery_attempts",
+    "delivery_status",
+    "delivery_at",
 ];
 
 /// What stands in the columns of a record.
@@ -237,6 +248,17 @@ fn fields(record: &CallRecordDocument) -> [Option<String>; COLUMNS.len()] {
         Some(record.block_requested.to_string()),
         Some(record.summary.clone()),
         record.next_step.clone(),
+        record.ring_ms.map(|ms| ms.to_string()),
+        Some(record.total_ms.to_string()),
+        record.q850_cause.map(|cause| cause.to_string()),
+        Some(record.keys.join(" ")),
+        record.attestation.map(|attestation| attestation.to_string()),
+        record.price.clone(),
+        record.price_currency.clone(),
+        record.delivery.map(|delivery| delivery.to_string()),
+        record.delivery_attempts.map(|attempts| attempts.to_string()),
+        record.delivery_status.map(|status| status.to_string()),
+        at(record.delivery_at),
     ]
 }
 

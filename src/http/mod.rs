@@ -12,6 +12,7 @@ mod cors;
 mod dead_letters;
 mod docs;
 mod edge;
+mod erasure;
 mod events;
 mod exports;
 mod health;
@@ -219,6 +220,7 @@ fn url_map() -> OpenApiRouter<App> {
         .routes(routes!(calls::read))
         .routes(routes!(exports::csv))
         .routes(routes!(exports::ndjson))
+        .routes(routes!(erasure::erase))
         .routes(routes!(caller_ids::list))
         .routes(routes!(caller_ids::card))
         .routes(routes!(dead_letters::list))

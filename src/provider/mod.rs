@@ -11,8 +11,9 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use crate::{
     callflow::Script,
     id::CallToken,
+    outcome::Attestation,
     phone::E164,
-    verification::{Cause, PlaceResult, Signal},
+    verification::{Aside, Cause, PlaceResult, Signal},
 };
 
 /// A future of a carrier: async methods cannot be called on `dyn Provider`.
@@ -22,6 +23,11 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Provider: Send + Sync {
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
+
+    /// What the signed identity vouches for that it gives each of its calls; `None` for a carrier that signs none itself.
+    fn attestation(&self) -> Option<Attestation> {
+        None
+    }
 
     /// Asks for a call. Never repeats a request whose outcome is unknown; says so instead.
     fn place<'a>(&'a self, order: &'a Order) -> Pending<'a, PlaceResult>;
@@ -184,6 +190,8 @@ pub struct Accepted {
     pub to: Option<E164>,
     /// What it says; `None` when it says nothing that we know: acknowledged, counted, without effect.
     pub signal: Option<Signal>,
+    /// What it tells besides.
+    pub aside: Aside,
 }
 
 /// Why a webhook is refused.

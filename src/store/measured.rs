@@ -13,7 +13,7 @@ use super::{
 use crate::{
     id::{CallId, EffectId, NumberHash, VerificationId},
     time::Timestamp,
-    verification::{CallRecord, Verification},
+    verification::{CallRecord, Delivery, Verification},
 };
 
 /// A store whose work is measured.
@@ -157,6 +157,18 @@ impl Store for Measured {
 
     fn call(&self, id: CallId) -> Pending<'_, Option<CallRecord>> {
         timed(&self.list, self.store.call(id))
+    }
+
+    fn note_delivery<'a>(&'a self, id: VerificationId, delivery: &'a Delivery) -> Pending<'a, ()> {
+        timed(&self.outbox, self.store.note_delivery(id, delivery))
+    }
+
+    fn deliveries<'a>(&'a self, ids: &'a [VerificationId]) -> Pending<'a, Vec<Option<Delivery>>> {
+        timed(&self.list, self.store.deliveries(ids))
+    }
+
+    fn erase<'a>(&'a self, records: &'a [CallRecord]) -> Pending<'a, usize> {
+        timed(&self.list, self.store.erase(records))
     }
 
     fn changes(&self) -> tokio::sync::broadcast::Receiver<Changed> {

@@ -19,7 +19,7 @@ use crate::{
     outcome::{Fault, Reason, Status},
     phone::{CountryCode, LastDigits},
     time::{Clock, SystemClock, Timestamp},
-    verification::{CallRecord, Verification},
+    verification::{CallRecord, Delivery, Verification},
 };
 
 pub use config::{Config, Place, Servers, Topology};
@@ -99,6 +99,16 @@ pub trait Store: Send + Sync {
 
     /// One call record.
     fn call(&self, id: CallId) -> Pending<'_, Option<CallRecord>>;
+
+    /// Notes how the result of a verification came to the backend, in the place of what was noted before; kept for the
+    /// retention.
+    fn note_delivery<'a>(&'a self, id: VerificationId, delivery: &'a Delivery) -> Pending<'a, ()>;
+
+    /// What was noted of these verifications, in their order.
+    fn deliveries<'a>(&'a self, ids: &'a [VerificationId]) -> Pending<'a, Vec<Option<Delivery>>>;
+
+    /// Takes records out of the call log and what its index knows of them; says how many were there.
+    fn erase<'a>(&'a self, records: &'a [CallRecord]) -> Pending<'a, usize>;
 
     /// Tells of changes: all that are made here, and those by other ringproofs of verifications that are followed. Never an
     /// error for long: a lost connection is made again, and then `Changed::Unknown` tells everybody to look.

@@ -63,6 +63,8 @@ impl Step<'_> {
             offered_at: self.now,
             goodbye_at: None,
             try_next_route: false,
+            attestation: None,
+            price: None,
         });
         self.note(Some(index), What::Queued);
         self.out.effects.push(Effect::Place { call: index });

@@ -12,11 +12,11 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-use crate::{dtmf::Digits, id::CallToken, phone::E164};
+use crate::{dtmf::Digits, id::CallToken, outcome::Attestation, phone::E164};
 
-pub use record::CallRecord;
+pub use record::{CallRecord, Delivery};
 pub use state::{
-    AnsweredBy, Call, Cause, End, EntryClass, Event, Leg, Placement, Policy, Request, Route, Seed, Target,
+    AnsweredBy, Call, Cause, End, EntryClass, Event, Leg, Placement, Policy, Price, Request, Route, Seed, Target,
     Verification, What,
 };
 
@@ -47,6 +47,8 @@ pub enum Input {
         to: Option<E164>,
         /// What it says.
         signal: Signal,
+        /// What it tells besides.
+        aside: Aside,
     },
     /// The client takes the verification back.
     Cancel,
@@ -56,6 +58,15 @@ pub enum Input {
     Check(Digits),
     /// A deadline has come.
     Tick,
+}
+
+/// What a carrier may tell of a call beside how it goes. Nothing is decided by it; it is kept for the call log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Aside {
+    /// What the caller's signed identity vouches for.
+    pub attestation: Option<Attestation>,
+    /// What the call costs.
+    pub price: Option<Price>,
 }
 
 /// What a carrier says about a call.

@@ -3,10 +3,10 @@
 
 use minicbor::{Decode, Encode};
 
-use super::state::{AnsweredBy, Call, Cause, Event, Verification};
+use super::state::{AnsweredBy, Call, Cause, Event, Price, Verification};
 use crate::{
     id::{CallId, NumberHash},
-    outcome::{Mode, Reason, Status},
+    outcome::{Attestation, DeliveryOutcome, Mode, Reason, Status},
     phone::{CountryCode, E164},
     time::Timestamp,
 };
@@ -92,6 +92,33 @@ pub struct CallRecord {
     /// What happened on it, oldest first.
     #[n(25)]
     pub events: Vec<Event>,
+    /// What the caller's signed identity vouched for, where it is known.
+    #[n(26)]
+    pub attestation: Option<Attestation>,
+    /// What it cost, where the carrier told it before the record was written.
+    #[n(27)]
+    pub price: Option<Price>,
+    /// How the result of the verification came to the backend. Kept apart, since it goes on after the call: put in where
+    /// a record is read.
+    #[cbor(skip)]
+    pub delivery: Option<Delivery>,
+}
+
+/// How the result of a verification came to the backend, so far.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Delivery {
+    /// How far it has come.
+    #[n(0)]
+    pub outcome: DeliveryOutcome,
+    /// How often it was posted.
+    #[n(1)]
+    pub attempts: u32,
+    /// The HTTP status of the last answer; `None` where there was no answer.
+    #[n(2)]
+    pub status: Option<u16>,
+    /// When that was.
+    #[n(3)]
+    pub at: Timestamp,
 }
 
 impl Verification {
@@ -128,6 +155,9 @@ impl Verification {
             answered_by: call.answered_by,
             block_requested: self.block_requested,
             events: self.events.iter().filter(|event| event.call.is_none_or(|of| of == index)).copied().collect(),
+            attestation: call.attestation,
+            price: call.price.clone(),
+            delivery: None,
         })
     }
 }

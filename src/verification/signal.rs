@@ -4,7 +4,7 @@
 use subtle::ConstantTimeEq;
 
 use super::{
-    Ignored, Signal,
+    Aside, Ignored, Signal,
     state::{AnsweredBy, Leg, Placement, What},
     step::Step,
 };
@@ -18,6 +18,7 @@ impl Step<'_> {
         carrier_call_id: Option<String>,
         to: Option<&E164>,
         signal: Signal,
+        aside: Aside,
     ) {
         let index = token.call.index;
         let known = token.call.verification == self.v.id && usize::from(index) < self.v.calls.len();
@@ -34,6 +35,7 @@ impl Step<'_> {
         }
         let was_changed = self.out.changed;
         self.adopt(index, carrier_call_id);
+        self.hear_aside(index, aside);
         match signal {
             Signal::Initiated => {}
             Signal::Ringing => self.raise(index, Leg::Ringing),
@@ -90,6 +92,18 @@ impl Step<'_> {
         }
         if named {
             self.hang_up_again(index);
+        }
+    }
+
+    /// Keeps what was told besides, while the call has no record yet.
+    fn hear_aside(&mut self, index: u8, aside: Aside) {
+        let Some(call) = self.call_mut(index).filter(|call| !call.recorded) else { return };
+        let attestation = aside.attestation.filter(|_| call.attestation.is_none());
+        let price = aside.price.filter(|_| call.price.is_none());
+        if attestation.is_some() || price.is_some() {
+            call.attestation = call.attestation.or(attestation);
+            call.price = call.price.take().or(price);
+            self.out.changed = true;
         }
     }
 

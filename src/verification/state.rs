@@ -9,7 +9,7 @@ use crate::{
     callflow::Position,
     dtmf::Digits,
     id::{CallId, NumberHash, VerificationId},
-    outcome::{Fault, Mode, Purpose, Reason, Stage, Status},
+    outcome::{Attestation, Fault, Mode, Purpose, Reason, Stage, Status},
     phone::{CountryCode, E164},
     secret::Secret,
     time::Timestamp,
@@ -267,6 +267,39 @@ pub struct Call {
     /// plays to a ringing telephone: keys count only once the answer is known.
     #[n(23)]
     pub served_ringing_at: Option<Timestamp>,
+    /// What its caller's signed identity vouches for, where it has one that is known.
+    #[n(24)]
+    pub attestation: Option<Attestation>,
+    /// What it costs, where the carrier told it.
+    #[n(25)]
+    pub price: Option<Price>,
+}
+
+/// What a carrier says a call costs.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Price {
+    /// A decimal number, as the carrier wrote it, without a sign.
+    #[n(0)]
+    pub amount: String,
+    /// ISO 4217 code.
+    #[n(1)]
+    pub currency: String,
+}
+
+impl Price {
+    /// Longest amount, in characters.
+    const MAX_CHARS: usize = 16;
+
+    /// A price as carriers write it, `-0.0140` and `USD`; `None` for what is no price.
+    #[must_use]
+    pub fn read(amount: &str, currency: &str) -> Option<Self> {
+        let amount = amount.strip_prefix('-').unwrap_or(amount);
+        let (whole, part) = amount.split_once('.').unwrap_or((amount, "0"));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_code = currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let good = amount.len() <= Self::MAX_CHARS && digits(whole) && digits(part) && is_code;
+        good.then(|| Self { amount: amount.to_owned(), currency: currency.to_ascii_uppercase() })
+    }
 }
 
 /// How far a call has come.

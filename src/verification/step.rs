@@ -74,8 +74,8 @@ impl Verification {
         match input {
             Input::Taken { call } => step.taken(call),
             Input::Placed { call, result } => step.placed(call, result),
-            Input::Carrier { token, carrier, carrier_call_id, to, signal } => {
-                step.carrier(token, &carrier, carrier_call_id, to.as_ref(), signal);
+            Input::Carrier { token, carrier, carrier_call_id, to, signal, aside } => {
+                step.carrier(token, &carrier, carrier_call_id, to.as_ref(), signal, aside);
             }
             Input::Cancel => step.cancel(),
             Input::Redial => step.redial(),

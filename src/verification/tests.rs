@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     callflow::CallFlow,
     id::{NumberHash, Partition, VerificationId},
-    outcome::{Fault, Mode, Purpose, Reason, Status},
+    outcome::{Attestation, Fault, Mode, Purpose, Reason, Status},
     secret::Secret,
     time::Timestamp,
 };
@@ -106,6 +106,7 @@ impl Told {
             carrier_call_id: Some(format!("CA{index}")),
             to: None,
             signal,
+            aside: Aside::default(),
         };
         let keys = |turn, answered| {
             let digits = rest.first().unwrap_or(&"").parse().unwrap();
@@ -405,7 +406,7 @@ fn forged_and_misdirected_messages_do_nothing() {
     let inputs: Vec<_> = cases
         .into_iter()
         .map(|(token, carrier, carrier_call_id, to, why)| {
-            (Input::Carrier { token, carrier, carrier_call_id, to, signal: keys() }, why)
+            (Input::Carrier { token, carrier, carrier_call_id, to, signal: keys(), aside: Aside::default() }, why)
         })
         .collect();
     for (input, why) in inputs {
@@ -481,4 +482,29 @@ proptest::proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_a_carrier_tells_besides_is_in_the_record_as_it_was_told_first() {
+    let mut told = Told::new(Mode::Confirm, 1).hear("0.1 taken\n0.3 accepted");
+    let aside = |attestation, amount: &str| Aside { attestation, price: Price::read(amount, "USD") };
+    for (aside, changed) in [
+        (Aside::default(), false),
+        (aside(Some(Attestation::Full), "x"), true),
+        (aside(Some(Attestation::Gateway), "-0.5"), true),
+        (aside(None, "0.7"), false),
+    ] {
+        let input = Input::Carrier {
+            token: told.v.token(0),
+            carrier: told.v.route_of(told.v.call().unwrap()).unwrap().carrier.clone(),
+            carrier_call_id: None,
+            to: None,
+            signal: Signal::Initiated,
+            aside,
+        };
+        assert_eq!(told.v.step(START.plus(Duration::from_secs(1)), &told.flow, input).changed, changed);
+    }
+    let record = told.v.record_of(0).unwrap();
+    assert_eq!(record.attestation, Some(Attestation::Full));
+    assert_eq!(record.price, Price::read("0.5", "USD"));
 }

@@ -4,6 +4,7 @@
 mod access;
 mod calls;
 mod description;
+mod erasing;
 mod operations;
 mod verifications;
 mod waiting;

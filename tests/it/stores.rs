@@ -6,6 +6,7 @@ mod lab;
 mod life;
 mod lookup;
 mod model;
+mod old;
 mod redis;
 mod sample;
 mod suite;
@@ -72,7 +73,10 @@ conformance! {
         calls_are_filtered
         a_call_is_found_by_name
         expired_records_are_gone
+        erased_records_are_gone
+        how_results_were_delivered_is_noted
         everything_is_listed_as_a_plain_model_says;
     far_back:
-        what_is_rare_is_found_however_far_back;
+        what_is_rare_is_found_however_far_back
+        what_is_erased_leaves_nothing_in_the_index;
 }

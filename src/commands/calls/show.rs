@@ -53,6 +53,24 @@ struct Record {
     fault: Option<String>,
     carrier_code: Option<String>,
     sip_status: Option<u16>,
+    q850_cause: Option<u16>,
+    number_type: String,
+    locale: String,
+    flow: String,
+    flow_version: String,
+    ring_ms: Option<u64>,
+    talk_ms: Option<u64>,
+    total_ms: Option<u64>,
+    prompts: u8,
+    keys: Vec<String>,
+    answered_by: Option<String>,
+    attestation: Option<String>,
+    price: Option<String>,
+    price_currency: Option<String>,
+    delivery: Option<String>,
+    delivery_attempts: Option<u32>,
+    delivery_status: Option<u16>,
+    delivery_at: Option<String>,
     summary: String,
     next_step: Option<String>,
     timeline: Vec<Step>,
@@ -145,15 +163,43 @@ fn facts(record: &Record) -> Vec<(&'static str, String)> {
         ("verification", Some(record.verification.clone())),
         ("client", Some(record.client.clone())),
         ("reference", record.reference.clone()),
-        ("to", Some(format!("{} ({})", record.to, record.country))),
+        ("to", Some(format!("{} ({} {})", record.to, record.country, record.number_type))),
         ("from", record.caller_id.clone()),
+        ("attestation", record.attestation.clone()),
+        ("flow", Some(format!("{} {} in {}", record.flow, record.flow_version, record.locale))),
+        ("rang", record.ring_ms.map(tenths)),
+        ("talked", record.talk_ms.map(tenths)),
+        ("in all", record.total_ms.map(tenths)),
+        ("prompts", Some(record.prompts.to_string())),
+        ("keys", Some(record.keys.join(" ")).filter(|keys| !keys.is_empty())),
+        ("answered by", record.answered_by.clone()),
         ("carrier's id", record.carrier_call_id.clone()),
         ("end", record.end.clone()),
         ("fault", record.fault.clone()),
         ("carrier's code", record.carrier_code.clone()),
         ("SIP status", record.sip_status.map(|status| status.to_string())),
+        ("Q.850 cause", record.q850_cause.map(|cause| cause.to_string())),
+        (
+            "price",
+            record.price.clone().zip(record.price_currency.clone()).map(|(amount, unit)| format!("{amount} {unit}")),
+        ),
+        ("result", delivery(record)),
     ];
     all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// How the result came to the backend.
+fn delivery(record: &Record) -> Option<String> {
+    let outcome = record.delivery.as_ref()?;
+    let attempts = record.delivery_attempts.unwrap_or_default();
+    let answer = record.delivery_status.map_or_else(|| String::from("no answer"), |status| format!("answer {status}"));
+    let at = local(record.delivery_at.as_deref().and_then(|at| Timestamp::parse(at).ok()), "%Y-%m-%d %H:%M:%S");
+    Some(format!("{outcome}, posted {attempts} times, last at {at}: {answer}"))
+}
+
+/// Seconds with one decimal.
+fn tenths(ms: u64) -> String {
+    format!("{}.{} s", ms / 1000, ms % 1000 / 100)
 }
 
 /// The ladder, line by line.

@@ -110,15 +110,15 @@ fn reaching(reach: Reach, address: &str) -> Reporter {
 async fn a_name_that_leads_here_is_not_called() {
     let (port, connections) = server(String::from("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")).await;
     let public = reaching(Reach::Public, "127.0.0.1");
-    let named = public.attempt(effect(), &entry(&format!("https://backend.example.com:{port}/")), NOW).await;
+    let named = public.attempt(effect(), &entry(&format!("https://backend.example.com:{port}/")), NOW).await.0;
     assert_eq!(named, failed("the backend could not be reached"));
-    let literal = public.attempt(effect(), &entry(&format!("https://127.0.0.1:{port}/")), NOW).await;
+    let literal = public.attempt(effect(), &entry(&format!("https://127.0.0.1:{port}/")), NOW).await.0;
     assert!(matches!(literal, Attempt::GivenUp { .. }), "{literal:?}");
-    let plain = public.attempt(effect(), &entry(&format!("http://backend.example.com:{port}/")), NOW).await;
+    let plain = public.attempt(effect(), &entry(&format!("http://backend.example.com:{port}/")), NOW).await.0;
     assert!(matches!(plain, Attempt::GivenUp { .. }), "{plain:?}");
     assert_eq!(connections.load(Ordering::SeqCst), 0);
     let private = reaching(Reach::Private, "127.0.0.1");
-    let allowed = private.attempt(effect(), &entry(&format!("http://backend.example.com:{port}/")), NOW).await;
+    let allowed = private.attempt(effect(), &entry(&format!("http://backend.example.com:{port}/")), NOW).await.0;
     assert_eq!(allowed, Attempt::Delivered);
 }
 
@@ -130,21 +130,21 @@ async fn a_redirect_is_not_followed_and_a_long_answer_not_read() {
     let (port, _) = server(redirect).await;
     let private = reaching(Reach::Private, "127.0.0.1");
     let url = |port| format!("http://127.0.0.1:{port}/");
-    let attempt = private.attempt(effect(), &entry(&url(port)), NOW).await;
+    let attempt = private.attempt(effect(), &entry(&url(port)), NOW).await.0;
     assert_eq!(attempt, failed("the backend answered 307"));
     assert_eq!(reached.load(Ordering::SeqCst), 0);
     // More is announced than ever comes: whoever read to the end would wait for it.
     let endless =
         format!("HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n{}", "a".repeat(MOST_ANSWER_BYTES + 1024));
     let (port, _) = server(endless).await;
-    assert_eq!(private.attempt(effect(), &entry(&url(port)), NOW).await, Attempt::Delivered);
+    assert_eq!(private.attempt(effect(), &entry(&url(port)), NOW).await.0, Attempt::Delivered);
 }
 
 #[tokio::test]
 async fn without_a_secret_nothing_is_posted() {
     let silent = Reporter::new(Vec::new(), Reach::Private).unwrap();
     assert!(silent.check_url("https://backend.example.com/").is_err());
-    let attempt = silent.attempt(effect(), &entry("http://127.0.0.1:1/"), NOW).await;
+    let attempt = silent.attempt(effect(), &entry("http://127.0.0.1:1/"), NOW).await.0;
     assert_eq!(attempt, failed("no signing secret is configured"));
-    assert!(matches!(silent.attempt(effect(), b"\xff", NOW).await, Attempt::GivenUp { .. }));
+    assert!(matches!(silent.attempt(effect(), b"\xff", NOW).await.0, Attempt::GivenUp { .. }));
 }

@@ -33,7 +33,7 @@ use super::{
 use crate::{
     callflow::Script,
     id::{CallId, Entropy},
-    outcome::Fault,
+    outcome::{Attestation, Fault},
     sip::sdp,
     time::Clock,
     verification::{End, PlaceResult},
@@ -228,6 +228,16 @@ fn of_verdict(verdict: outcome::Verdict) -> PlaceResult {
 impl Provider for Sip {
     fn capabilities(&self) -> Capabilities {
         Capabilities { extensions: true, entries: true, speech: false, recordings: true, max_extension: 32 }
+    }
+
+    fn attestation(&self) -> Option<Attestation> {
+        let config = &self.inner.config;
+        let signs = config.identity_certificate_url.is_some() && config.identity_key.is_some();
+        (signs && config.identity_origin.is_some()).then_some(match config.identity_attestation {
+            config::Attestation::A => Attestation::Full,
+            config::Attestation::B => Attestation::Partial,
+            config::Attestation::C => Attestation::Gateway,
+        })
     }
 
     fn place<'a>(&'a self, order: &'a Order) -> Pending<'a, PlaceResult> {

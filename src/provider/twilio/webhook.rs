@@ -8,7 +8,7 @@ use crate::{
     dtmf::Digits,
     phone::E164,
     provider::{Accepted, Endpoint, Inbound, Refused},
-    verification::{AnsweredBy, Signal},
+    verification::{AnsweredBy, Aside, Price, Signal},
 };
 
 /// Longest name of a call that is believed to be one.
@@ -34,7 +34,8 @@ pub(super) fn accept(keys: &Keys, account_sid: &str, inbound: &Inbound<'_>) -> R
         (None, Endpoint::Status) => None,
         (None, Endpoint::Flow | Endpoint::Keys { .. }) => return Err(Refused::Malformed),
     };
-    Ok(Accepted { carrier_call_id: Some(call_sid.to_owned()), to, signal: said.signal(inbound.to)? })
+    let (signal, aside) = (said.signal(inbound.to)?, said.aside());
+    Ok(Accepted { carrier_call_id: Some(call_sid.to_owned()), to, signal, aside })
 }
 
 /// A number in international form; some servers leave the plus sign out.
@@ -75,6 +76,8 @@ struct Said<'a> {
     answered_by: Option<&'a str>,
     sip_status: Option<u16>,
     error_code: Option<&'a str>,
+    stir_status: Option<&'a str>,
+    price: Option<(&'a str, &'a str)>,
 }
 
 impl<'a> Said<'a> {
@@ -88,7 +91,18 @@ impl<'a> Said<'a> {
             answered_by: params.one("AnsweredBy")?,
             sip_status: params.one("SipResponseCode")?.and_then(|code| code.parse().ok()),
             error_code: params.one("ErrorCode")?.filter(|code| is_code(code)),
+            stir_status: params.one("StirStatus")?,
+            price: params.one("Price")?.zip(params.one("PriceUnit")?),
         })
+    }
+
+    /// What is told beside the status: the attestation with which Twilio signed the call (with `ringing` and
+    /// `in-progress`), and the price under the names of its Call resource, which Twilio itself knows only later.
+    fn aside(&self) -> Aside {
+        Aside {
+            attestation: self.stir_status.and_then(|word| word.parse().ok()),
+            price: self.price.and_then(|(amount, unit)| Price::read(amount, unit)),
+        }
     }
 
     fn signal(&self, endpoint: Endpoint) -> Result<Option<Signal>, Refused> {

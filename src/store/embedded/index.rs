@@ -45,6 +45,16 @@ pub(super) fn add(table: &mut dyn Write, place: CallPlace, row: Row, expires_at:
     put(table, &key, &block, expires_at)
 }
 
+/// Takes what stands for a number, a reference and last digits out of the row of a record.
+pub(super) fn blank(table: &mut dyn Write, place: CallPlace, row: Row) -> Result<(), StoreError> {
+    let Some(time) = place.as_bytes().first_chunk::<TIME_BYTES>().copied() else { return Ok(()) };
+    let Some((key, mut block)) = block_of(table, time)? else { return Ok(()) };
+    let wanted = [time.as_slice(), &row.class, &row.marks].concat();
+    let Some(found) = block.chunks_exact_mut(ROW_BYTES).find(|row| **row == *wanted) else { return Ok(()) };
+    found.iter_mut().skip(TIME_BYTES + CLASS_BYTES).for_each(|byte| *byte = u8::MAX);
+    put(table, &key, &block, Timestamp::default())
+}
+
 /// The block that a row of this time belongs to, with its rows. `None` for one that is older than all of the index: it is
 /// looked for in the log itself.
 fn block_of(table: &dyn Read, time: [u8; TIME_BYTES]) -> Result<Option<Block>, StoreError> {

@@ -35,6 +35,8 @@ pub(super) const LOG: u8 = b'l';
 pub(super) const NUMBER: u8 = b'n';
 /// By the time at which it begins: a block of the index of the call log.
 pub(super) const BLOCK: u8 = b'b';
+/// By verification, how its result came to the backend: [`super::values::Noted`].
+pub(super) const NOTED: u8 = b'w';
 /// By the time of expiry, then key: nothing.
 pub(super) const EXPIRY: u8 = b'e';
 /// What belongs to the store as a whole.
@@ -112,6 +114,10 @@ pub(super) fn number(number: NumberHash, place: CallPlace) -> Vec<u8> {
 
 pub(super) fn block(begin: [u8; 6]) -> Vec<u8> {
     key(BLOCK, &[&begin])
+}
+
+pub(super) fn noted(id: VerificationId) -> Vec<u8> {
+    key(NOTED, &[id.as_bytes()])
 }
 
 pub(super) fn expiry(at: Timestamp, key_of: &[u8]) -> Vec<u8> {

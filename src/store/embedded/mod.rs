@@ -24,12 +24,13 @@ use self::{
 };
 use super::{
     CHANGES_KEPT, CallQuery, Changed, Commit, Committed, Created, DeadLetter, Due, Held, IdempotencyKey, ListQuery,
-    Outgoing, Page, Pending, Remembered, Store, StoreError, StoreHealth, change::Change, codec,
+    Outgoing, Page, Pending, Remembered, Store, StoreError, StoreHealth, change::Change, codec, listing::CallPlace,
+    rows::Row,
 };
 use crate::{
     id::{CallId, EffectId, NumberHash, VerificationId},
     time::{Clock, Timestamp},
-    verification::{CallRecord, Verification},
+    verification::{CallRecord, Delivery, Verification},
 };
 
 /// The embedded store. Its clock is the one it is given.
@@ -228,6 +229,21 @@ impl Store for Embedded {
 
     fn call(&self, id: CallId) -> Pending<'_, Option<CallRecord>> {
         Box::pin(async move { self.read(|table, now| pages::call(table, now, id)) })
+    }
+
+    fn note_delivery<'a>(&'a self, id: VerificationId, delivery: &'a Delivery) -> Pending<'a, ()> {
+        let (delivery, keep_for) = (delivery.clone(), self.retention);
+        Box::pin(self.write(move |table, now| ops::note_delivery(table, id, delivery, now.plus(keep_for))))
+    }
+
+    fn deliveries<'a>(&'a self, ids: &'a [VerificationId]) -> Pending<'a, Vec<Option<Delivery>>> {
+        Box::pin(async move { self.read(|table, now| pages::deliveries(table, now, ids)) })
+    }
+
+    fn erase<'a>(&'a self, records: &'a [CallRecord]) -> Pending<'a, usize> {
+        let records: Vec<_> =
+            records.iter().map(|record| (CallPlace::of(record.ended_at, record.id), Row::of(record))).collect();
+        Box::pin(self.write(move |table, _| ops::erase(table, &records)))
     }
 
     fn changes(&self) -> broadcast::Receiver<Changed> {

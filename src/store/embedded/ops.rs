@@ -12,11 +12,12 @@ use super::{
     },
     index, keys,
     table::{Read, Write},
-    values::{Buried, Hold, Kept, Log, Memory, Stored},
+    values::{Buried, Hold, Kept, Log, Memory, Noted, Stored},
 };
 use crate::{
     id::{EffectId, NumberHash, VerificationId},
     time::Timestamp,
+    verification::Delivery,
 };
 
 /// Reads a value and leaves out one that has expired.
@@ -213,6 +214,31 @@ pub(super) fn bury(
     table.put(&keys::dead_at(now, id), &[])?;
     table.put(&keys::expiry(buried.expires_at, &key), &[])?;
     table.put(&key, &codec::encode(&buried)?)
+}
+
+pub(super) fn note_delivery(
+    table: &mut dyn Write,
+    id: VerificationId,
+    delivery: Delivery,
+    expires_at: Timestamp,
+) -> Result<(), StoreError> {
+    let key = keys::noted(id);
+    if let Some(old) = read(table, &key, |_: &Noted| true)? {
+        table.remove(&keys::expiry(old.expires_at, &key))?;
+    }
+    table.put(&keys::expiry(expires_at, &key), &[])?;
+    table.put(&key, &codec::encode(&Noted { expires_at, delivery })?)
+}
+
+/// Takes records out of the log and its indexes; says how many were there.
+pub(super) fn erase(table: &mut dyn Write, records: &[(listing::CallPlace, Row)]) -> Result<usize, StoreError> {
+    let mut erased = 0;
+    for (place, row) in records {
+        erased += usize::from(table.get(&keys::log(*place))?.is_some());
+        drop_record(table, *place)?;
+        index::blank(table, *place, *row)?;
+    }
+    Ok(erased)
 }
 
 pub(super) fn revive(table: &mut dyn Write, now: Timestamp, id: EffectId) -> Result<bool, StoreError> {

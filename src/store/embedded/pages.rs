@@ -10,12 +10,12 @@ use super::{
     },
     index, keys, ops,
     table::Read,
-    values::{Buried, Log},
+    values::{Buried, Log, Noted},
 };
 use crate::{
     id::{CallId, ID_BYTES, VerificationId},
     time::Timestamp,
-    verification::{CallRecord, Verification},
+    verification::{CallRecord, Delivery, Verification},
 };
 
 pub(super) fn list(table: &dyn Read, now: Timestamp, query: &ListQuery) -> Result<Page<Verification>, StoreError> {
@@ -94,6 +94,18 @@ pub(super) fn call(table: &dyn Read, now: Timestamp, id: CallId) -> Result<Optio
         Some(place) => record(table, now, place),
         None => Ok(None),
     }
+}
+
+pub(super) fn deliveries(
+    table: &dyn Read,
+    now: Timestamp,
+    ids: &[VerificationId],
+) -> Result<Vec<Option<Delivery>>, StoreError> {
+    let noted = |id: &VerificationId| {
+        let found = ops::read(table, &keys::noted(*id), |noted: &Noted| noted.expires_at > now)?;
+        Ok(found.map(|noted| noted.delivery))
+    };
+    ids.iter().map(noted).collect()
 }
 
 pub(super) fn dead_letters(table: &dyn Read, now: Timestamp, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {

@@ -6,6 +6,7 @@ use super::super::{DeadLetter, EffectKind, Outgoing};
 use crate::{
     id::{EffectId, NumberHash, VerificationId},
     time::Timestamp,
+    verification::Delivery,
 };
 
 /// A verification.
@@ -80,6 +81,15 @@ impl Buried {
     pub(super) fn letter(self, id: EffectId) -> DeadLetter {
         DeadLetter { effect: self.effect.outgoing(id), at: self.at, why: self.why }
     }
+}
+
+/// How a result came to the backend.
+#[derive(Debug, Encode, Decode)]
+pub(super) struct Noted {
+    #[n(0)]
+    pub(super) expires_at: Timestamp,
+    #[n(1)]
+    pub(super) delivery: Delivery,
 }
 
 /// What an idempotency key stands for.

@@ -74,6 +74,11 @@ pub(super) fn log_blocks(partition: Partition) -> String {
     format!("rp1:{{p{partition}}}:log-")
 }
 
+/// How the result of a verification came to the backend.
+pub(super) fn delivery(id: VerificationId) -> String {
+    format!("rp1:{{p{}}}:w:{}", id.partition(), id.bare())
+}
+
 /// Who holds a number.
 pub(super) fn hold(number: NumberHash) -> String {
     format!("rp1:{{p{}}}:h:{number}", number.partition())

@@ -1,13 +1,14 @@
 //! Owns reading the call log in Redis: what is newest, by looking at it; what a filter wants further back, by the rows of
 //! its index. It changes nothing.
 
+use futures_util::future::try_join_all;
 use redis::Value;
 
 use super::{
     super::{
-        CallQuery, Page, StoreError,
+        CallQuery, Page, StoreError, codec,
         listing::{CallPlace, ITEMS_PER_PAGE, short_time},
-        rows::Sieve,
+        rows::{Row, Sieve},
     },
     keys,
     lanes::{self, Piece},
@@ -16,9 +17,9 @@ use super::{
     number, scripts, unreadable, wire,
 };
 use crate::{
-    id::{CallId, ID_BYTES, Partition},
+    id::{CallId, ID_BYTES, Partition, VerificationId},
     time::Timestamp,
-    verification::{CallRecord, Verification},
+    verification::{CallRecord, Delivery, Verification},
 };
 
 /// Call records, newest first.
@@ -215,6 +216,44 @@ pub(super) async fn call(
         since = until;
     }
     Ok(None)
+}
+
+/// How the results of verifications came to the backend.
+pub(super) async fn deliveries(link: &Link, ids: &[VerificationId]) -> Result<Vec<Option<Delivery>>, StoreError> {
+    let of = |partition| ids.iter().enumerate().filter(move |(_, id)| id.partition() == partition);
+    let asked = Partition::all().filter(|partition| of(*partition).next().is_some()).map(|partition| async move {
+        let mut command = redis::cmd("MGET");
+        of(partition).for_each(|(_, id)| {
+            command.arg(keys::delivery(*id));
+        });
+        let noted: Vec<Option<Vec<u8>>> = link.read(&command).await?;
+        Ok::<_, StoreError>(of(partition).map(|(at, _)| at).zip(noted).collect::<Vec<_>>())
+    });
+    let mut all = vec![None; ids.len()];
+    for (at, noted) in try_join_all(asked).await?.into_iter().flatten() {
+        if let (Some(to), Some(bytes)) = (all.get_mut(at), noted) {
+            *to = Some(codec::decode(&bytes)?);
+        }
+    }
+    Ok(all)
+}
+
+/// Takes records out of the log and its index; says how many were there.
+pub(super) async fn erase(link: &Link, records: &[CallRecord]) -> Result<usize, StoreError> {
+    let of = |partition| records.iter().filter(move |record| record.id.verification.partition() == partition);
+    let mut erased = 0;
+    for partition in Partition::all().filter(|partition| of(*partition).next().is_some()) {
+        let keys = [keys::log(partition), keys::log_index(partition)];
+        let mut arguments = vec![keys::log_blocks(partition).into_bytes()];
+        for record in of(partition) {
+            let row = Row::of(record);
+            arguments.push(CallPlace::of(record.ended_at, record.id).as_bytes().to_vec());
+            arguments.push([row.class.as_slice(), &row.marks].concat());
+        }
+        let there: usize = link.run(&scripts::ERASE, &keys, &arguments).await?;
+        erased += there;
+    }
+    Ok(erased)
 }
 
 /// The first arguments of `calls.lua`.

@@ -36,13 +36,13 @@ use self::{
 };
 use super::{
     CHANGES_KEPT, CallQuery, Changed, Commit, Committed, Created, DeadLetter, Due, Held, IdempotencyKey, ListQuery,
-    Outgoing, Page, Pending, Remembered, Servers, Store, StoreError, StoreHealth, change::Change, listing::short_time,
-    rows::Row,
+    Outgoing, Page, Pending, Remembered, Servers, Store, StoreError, StoreHealth, change::Change, codec,
+    listing::short_time, rows::Row,
 };
 use crate::{
     id::{CallId, EffectId, NumberHash, Partition, VerificationId},
     time::Timestamp,
-    verification::{CallRecord, Verification},
+    verification::{CallRecord, Delivery, Verification},
 };
 
 /// The store in Redis. Its clock is that of Redis.
@@ -430,6 +430,21 @@ impl Store for Redis {
             let value = self.load(id.verification).await?;
             log::call(&self.link, id, value.as_ref()).await
         })
+    }
+
+    fn note_delivery<'a>(&'a self, id: VerificationId, delivery: &'a Delivery) -> Pending<'a, ()> {
+        Box::pin(async move {
+            let arguments = [codec::encode(delivery)?, ms(self.retention)];
+            self.link.run(&scripts::NOTE, &[keys::delivery(id)], &arguments).await
+        })
+    }
+
+    fn deliveries<'a>(&'a self, ids: &'a [VerificationId]) -> Pending<'a, Vec<Option<Delivery>>> {
+        Box::pin(log::deliveries(&self.link, ids))
+    }
+
+    fn erase<'a>(&'a self, records: &'a [CallRecord]) -> Pending<'a, usize> {
+        Box::pin(log::erase(&self.link, records))
     }
 
     fn changes(&self) -> broadcast::Receiver<Changed> {

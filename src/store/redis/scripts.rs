@@ -48,6 +48,8 @@ scripts! {
     CALLS = "#!lua flags=no-writes", "calls.lua";
     BLOCKS = "#!lua flags=no-writes", "blocks.lua";
     FETCH = "#!lua flags=no-writes", "fetch.lua";
+    NOTE = "#!lua", "note.lua";
+    ERASE = "#!lua flags=allow-oom", "erase.lua";
     NUMBER_KEY = "#!lua", "number_key.lua";
     PROBE = "#!lua", "probe.lua";
 }

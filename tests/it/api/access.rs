@@ -25,6 +25,7 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ("get", "/v1/calls", Some("calls")),
     ("get", "/v1/calls.csv", Some("calls")),
     ("get", "/v1/calls.ndjson", Some("calls")),
+    ("post", "/v1/calls/erase", Some("calls")),
     ("get", "/v1/calls/{id}", Some("calls")),
     ("get", "/v1/dead-letters", Some("admin")),
     ("post", "/v1/dead-letters/{id}/revive", Some("admin")),

@@ -23,7 +23,7 @@ use ringproof::{
     },
     store::embedded::Embedded,
     time::{Clock, Timestamp},
-    verification::{Cause, End, PlaceResult, Signal},
+    verification::{Aside, Cause, End, PlaceResult, Signal},
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -98,7 +98,7 @@ impl Provider for FakeCarrier {
             (Endpoint::Status, "busy") => Some(Signal::Ended(cause(End::Busy))),
             (Endpoint::Status, _) => None,
         };
-        Ok(Accepted { carrier_call_id: None, to: None, signal })
+        Ok(Accepted { carrier_call_id: None, to: None, signal, aside: Aside::default() })
     }
 
     fn render(&self, script: &Script, keys_url: &str) -> Reply {

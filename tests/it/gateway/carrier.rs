@@ -17,7 +17,7 @@ use ringproof::{
         Accepted, Capabilities, CheckFault, Endpoint, HangUpError, Inbound, LiveCall, Order, Pending, Provider,
         Refused, Reply,
     },
-    verification::{AnsweredBy, Cause, End, PlaceResult, Signal},
+    verification::{AnsweredBy, Aside, Cause, End, PlaceResult, Signal},
 };
 use tokio::sync::Notify;
 
@@ -104,7 +104,7 @@ impl Provider for FakeCarrier {
             (Endpoint::Status, "no_answer") => Some(Signal::Ended(cause(End::NoAnswer))),
             (Endpoint::Status, _) => None,
         };
-        Ok(Accepted { carrier_call_id: Some(sid.to_owned()), to: None, signal })
+        Ok(Accepted { carrier_call_id: Some(sid.to_owned()), to: None, signal, aside: Aside::default() })
     }
 
     fn render(&self, script: &Script, keys_url: &str) -> Reply {

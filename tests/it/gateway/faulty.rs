@@ -15,7 +15,7 @@ use ringproof::{
         Page, Pending, Remembered, Store, StoreError, StoreHealth,
     },
     time::Timestamp,
-    verification::{CallRecord, Verification},
+    verification::{CallRecord, Delivery, Verification},
 };
 
 /// Which operation fails.
@@ -131,6 +131,16 @@ impl Store for Faulty {
     }
     fn call(&self, id: CallId) -> Pending<'_, Option<CallRecord>> {
         self.run(self.inner.call(id))
+    }
+    fn note_delivery<'a>(&'a self, id: VerificationId, delivery: &'a Delivery) -> Pending<'a, ()> {
+        // Beside the way of a verification: what fails is planted where it is changed.
+        self.inner.note_delivery(id, delivery)
+    }
+    fn deliveries<'a>(&'a self, ids: &'a [VerificationId]) -> Pending<'a, Vec<Option<Delivery>>> {
+        self.inner.deliveries(ids)
+    }
+    fn erase<'a>(&'a self, records: &'a [CallRecord]) -> Pending<'a, usize> {
+        self.run(self.inner.erase(records))
     }
     fn changes(&self) -> tokio::sync::broadcast::Receiver<Changed> {
         self.inner.changes()

@@ -16,7 +16,12 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use ringproof::{
-    gateway::Refusal, id::EffectId, outcome::Status, store::Store, time::Clock, verification::Verification,
+    gateway::{CallsQuery, Refusal},
+    id::EffectId,
+    outcome::{DeliveryOutcome, Status},
+    store::Store,
+    time::Clock,
+    verification::Verification,
 };
 use tokio_util::task::TaskTracker;
 
@@ -119,6 +124,9 @@ async fn the_backend_is_told_once() {
     })
     .await;
     assert_eq!(backend.count(), 1);
+    let calls = world.gateway.calls(&CallsQuery::default()).await.unwrap();
+    let delivery = calls.items[0].delivery.clone().expect("how it was delivered stands in the call log");
+    assert_eq!((delivery.outcome, delivery.attempts, delivery.status), (DeliveryOutcome::Delivered, 1, Some(200)));
 }
 
 /// A world whose store writes down until when results are put off.

@@ -8,7 +8,7 @@ use ringproof::{
     id::{Partition, VerificationId},
     outcome::{Fault, Mode, Status},
     time::Timestamp,
-    verification::{AnsweredBy, Cause, Effect, End, Input, PlaceResult, Signal, Stepped, Verification},
+    verification::{AnsweredBy, Aside, Cause, Effect, End, Input, PlaceResult, Signal, Stepped, Verification},
 };
 
 use super::{
@@ -349,6 +349,7 @@ impl World {
             carrier_call_id: Some(format!("CA{call}")),
             to: None,
             signal: signal.clone(),
+            aside: Aside::default(),
         });
         if !answer {
             return;
@@ -386,7 +387,14 @@ impl World {
         let signal = Signal::Keys { turn, digits: digits.parse().unwrap(), answered: true };
         let known = self.v.calls.get(usize::from(call)).is_some_and(|call| call.carrier_call_id.is_some());
         if kind % 4 != 1 || known {
-            self.apply(&Input::Carrier { token, carrier, carrier_call_id: Some(id), to, signal });
+            self.apply(&Input::Carrier {
+                token,
+                carrier,
+                carrier_call_id: Some(id),
+                to,
+                signal,
+                aside: Aside::default(),
+            });
         }
     }
 
@@ -407,6 +415,7 @@ impl World {
                 carrier_call_id: Some(format!("CA{call}")),
                 to: None,
                 signal,
+                aside: Aside::default(),
             });
         }
         self.at(plan::EARLY_MS + 500, Happening::Overhasty(phone));

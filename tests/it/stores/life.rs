@@ -10,7 +10,7 @@ use ringproof::{
     outcome::{Fault, Status},
     store::{Commit, Committed, Created, EffectKind, NewEffect, Store},
     time::{Clock, SystemClock, Timestamp},
-    verification::{Cause, Effect, End, Input, PlaceResult, Signal, Stepped, Verification},
+    verification::{Aside, Cause, Effect, End, Input, PlaceResult, Signal, Stepped, Verification},
 };
 
 use super::sample::{KEEP, number, verification};
@@ -62,7 +62,8 @@ pub(crate) async fn live(store: &dyn Store, n: u32) -> Verification {
 }
 
 fn signal(value: &Verification, signal: Signal) -> Input {
-    Input::Carrier { token: value.token(0), carrier: String::from("main"), carrier_call_id: None, to: None, signal }
+    let (token, carrier) = (value.token(0), String::from("main"));
+    Input::Carrier { token, carrier, carrier_call_id: None, to: None, signal, aside: Aside::default() }
 }
 
 fn commit<'a>(value: &'a Verification, stepped: &Stepped) -> Commit<'a> {

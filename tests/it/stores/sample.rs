@@ -151,5 +151,8 @@ pub(crate) fn record(value: &Verification, index: u8, ended_at: Timestamp) -> Ca
         answered_by: None,
         block_requested: false,
         events: value.events.clone(),
+        attestation: None,
+        price: None,
+        delivery: None,
     }
 }

@@ -1,7 +1,11 @@
 //! What Twilio posts, in our words.
 
 use super::*;
-use crate::provider::Inbound;
+use crate::{
+    outcome::Attestation,
+    provider::Inbound,
+    verification::{Aside, Price},
+};
 
 const URL: &str = "https://verify.example.com/webhooks/main/T/flow";
 const KNOWN: &str = "AccountSid=AC0123456789abcdef0123456789abcdef&CallSid=CA1&To=%2B819012345678";
@@ -194,4 +198,18 @@ fn also_by_get_and_as_json() {
     };
     assert!(matches!(json(&body).unwrap().signal, Some(Signal::Keys { digits, .. }) if digits.expose() == "#"));
     assert_eq!(json(&body.replace('#', "1")).unwrap_err(), Refused::BadSignature);
+}
+
+#[test]
+fn what_is_told_besides_is_kept_and_decides_nothing() {
+    let aside = |more: &str| accept(Endpoint::Status, &format!("{KNOWN}&CallStatus=ringing&{more}")).unwrap().aside;
+    assert_eq!(aside(""), Aside::default());
+    assert_eq!(aside("StirStatus=B").attestation, Some(Attestation::Partial));
+    assert_eq!(aside("StirStatus=U").attestation, None, "not signed");
+    let price = |amount: &str, unit: &str| aside(&format!("Price={amount}&PriceUnit={unit}")).price;
+    assert_eq!(price("-0.0140", "USD"), Price::read("0.0140", "usd"));
+    for (amount, unit) in [("", "USD"), ("1.2.3", "USD"), ("=1+1", "USD"), ("1", "US"), ("0.00000000000000001", "USD")]
+    {
+        assert_eq!(price(amount, unit), None, "{amount} {unit}");
+    }
 }

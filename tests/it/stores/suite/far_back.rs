@@ -116,3 +116,23 @@ pub(crate) async fn what_is_rare_is_found_however_far_back(lab: &Lab) {
     compare(lab, &records).await;
     lab.no_key_is_forgotten();
 }
+
+pub(crate) async fn what_is_erased_leaves_nothing_in_the_index(lab: &Lab) {
+    let records = written(lab, CALLS).await;
+    let rare: Vec<CallRecord> = records.iter().filter(|record| record.client == "pilot").cloned().collect();
+    assert_eq!(lab.store.erase(&rare).await.unwrap(), rare.len());
+    let left: Vec<CallRecord> = records.iter().filter(|record| record.client != "pilot").cloned().collect();
+    for query in queries(&records) {
+        let page = lab.store.calls(&CallQuery { limit: 1_000, ..query.clone() }).await.unwrap();
+        let expected: Vec<&CallRecord> = left.iter().filter(|record| query.admits(record)).collect();
+        assert!(page.items.iter().eq(expected.iter().copied()), "{query:?}");
+    }
+    // The beginning of the hash of the number stood in the rows; the number hash of the record is found nowhere.
+    for server in &lab.servers {
+        for key in server.keys().into_iter().filter(|key| key.contains(":log-m:")) {
+            let marks: Vec<u8> = server.send(&["GET", &key]);
+            let number = rare[0].number_hash;
+            assert!(marks.chunks(8).all(|row| row[..3] != number.as_bytes()[..3]), "{key}");
+        }
+    }
+}

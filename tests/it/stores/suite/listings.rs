@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use ringproof::{
     id::CallId,
-    outcome::{Fault, Reason, Status},
+    outcome::{DeliveryOutcome, Fault, Reason, Status},
     store::{CallQuery, ListQuery},
-    verification::{CallRecord, Cause, End, Verification},
+    verification::{CallRecord, Cause, Delivery, End, Verification},
 };
 
 use crate::stores::{
     lab::Lab,
     model,
-    sample::{KEEP, commit, id, next, number, record, verification},
+    sample::{BEGIN, KEEP, commit, id, next, number, record, verification},
 };
 
 fn of(client: &str) -> ListQuery {
@@ -164,4 +164,32 @@ pub(crate) async fn expired_records_are_gone(lab: &Lab) {
 
 pub(crate) async fn everything_is_listed_as_a_plain_model_says(lab: &Lab) {
     model::check(lab).await;
+}
+
+pub(crate) async fn erased_records_are_gone(lab: &Lab) {
+    let records = five_calls(lab).await;
+    let all = CallQuery { limit: 100, ..CallQuery::default() };
+    assert_eq!(lab.store.erase(&records[1..3]).await.unwrap(), 2);
+    assert_eq!(lab.store.erase(&records[1..3]).await.unwrap(), 0, "once");
+    assert_eq!(lab.store.erase(&[]).await.unwrap(), 0);
+    let left: Vec<CallRecord> = [4, 3, 0].map(|at: usize| records[at].clone()).into();
+    assert_eq!(lab.store.calls(&all).await.unwrap().items, left);
+    for (at, gone) in [(0, false), (1, true), (2, true), (3, false)] {
+        let (record, by_number) = (&records[at], CallQuery { number: Some(records[at].number_hash), ..all.clone() });
+        assert_eq!(lab.store.call(record.id).await.unwrap().is_none(), gone, "{at}");
+        assert_eq!(lab.store.calls(&by_number).await.unwrap().items.is_empty(), gone, "{at}");
+    }
+    lab.no_key_is_forgotten();
+}
+
+pub(crate) async fn how_results_were_delivered_is_noted(lab: &Lab) {
+    let noted = |attempts, outcome| Delivery { outcome, attempts, status: Some(503), at: BEGIN.plus(KEEP) };
+    let (first, last) = (noted(1, DeliveryOutcome::Waiting), noted(2, DeliveryOutcome::Delivered));
+    lab.store.note_delivery(id(1), &first).await.unwrap();
+    lab.store.note_delivery(id(3), &first).await.unwrap();
+    lab.store.note_delivery(id(3), &last).await.unwrap();
+    let found = lab.store.deliveries(&[id(1), id(2), id(3), id(1)]).await.unwrap();
+    assert_eq!(found, [Some(first.clone()), None, Some(last), Some(first)]);
+    assert_eq!(lab.store.deliveries(&[]).await.unwrap(), []);
+    lab.no_key_is_forgotten();
 }

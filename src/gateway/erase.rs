@@ -1,0 +1,109 @@
+//! Owns taking a number out of the call log, for whoever may ask for it: the records of its calls, and what indexes know
+//! of them. A number that is being verified is left alone.
+
+use std::{sync::Arc, time::Duration};
+
+use tracing::{info, warn};
+
+use super::{Gateway, Refusal, Shell, admit::number_refusal, create::store_away, log::AUDIT_LOG};
+use crate::{
+    id::{NumberHash, VerificationId},
+    phone::{self, CountryCode},
+    store::{CallQuery, Held},
+};
+
+/// Records that are erased at once, and how often for one request.
+const RECORDS_AT_ONCE: usize = 200;
+const ROUNDS: usize = 5;
+/// How long a number is held at most while its records are erased: no verification of it begins meanwhile.
+const HELD_FOR: Duration = Duration::from_secs(30);
+
+/// What is to be erased.
+#[derive(Clone)]
+pub struct Erasure {
+    /// Who asks: name of the API key, for the audit log.
+    pub asked_by: String,
+    /// Only of this client's verifications; `None` for those of all clients, which only operators may ask for.
+    pub client: Option<String>,
+    /// The number, in any form that `to` may have.
+    pub number: String,
+    /// How a national number is read.
+    pub country: Option<String>,
+}
+
+/// Shows everything but the number.
+impl std::fmt::Debug for Erasure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Erasure")
+            .field("asked_by", &self.asked_by)
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct Erased {
+    /// Records of calls that were taken out.
+    pub erased: usize,
+    /// Whether there are, or may be, more: ask again.
+    pub more: bool,
+}
+
+impl Gateway {
+    /// Erases the records of calls to a number, at most a thousand at once. It stands in the audit log, without the number.
+    ///
+    /// # Errors
+    /// `InvalidNumber`, `OutOfRange`; `AlreadyPending` or `NumberBusy` while the number is being verified; `StoreAway`.
+    pub async fn erase(&self, asked: Erasure) -> Result<Erased, Refusal> {
+        let shell = Arc::clone(&self.shell);
+        self.shell.in_task(async move { shell.erase(&asked).await }).await?
+    }
+}
+
+impl Shell {
+    async fn erase(&self, asked: &Erasure) -> Result<Erased, Refusal> {
+        let country = asked.country.as_deref().map(str::parse::<CountryCode>).transpose();
+        let country = country.map_err(|why| Refusal::out_of_range("country", why.to_string()))?;
+        let number = phone::read(&asked.number, country).map_err(|why| number_refusal("number", why))?;
+        let hash = self.keys.number(&number.e164);
+        let by = VerificationId::new(self.clock.now(), self.random(), hash.partition());
+        match self.store.hold(hash, by, HELD_FOR).await.map_err(|fault| store_away(&fault))? {
+            Held::Yes => {}
+            Held::By(other) => return Err(self.held_by(other, asked).await),
+        }
+        let outcome = self.erase_held(hash, asked.client.clone()).await;
+        if let Err(fault) = self.store.release(hash, by).await {
+            warn!(%fault, "a number could not be let go after its records were erased; it is free in half a minute");
+        }
+        let erased = outcome?;
+        info!(target: AUDIT_LOG, client = %asked.asked_by, number.masked = %number.e164, number.hash = %hash,
+            of_client = asked.client.as_deref().unwrap_or("*"), erased = erased.erased, more = erased.more,
+            "the records of a number are erased");
+        Ok(erased)
+    }
+
+    /// Another client's verification is not told of.
+    async fn held_by(&self, other: VerificationId, asked: &Erasure) -> Refusal {
+        let holder = self.store.load(other).await.ok().flatten().map(|v| v.request.client);
+        match (&asked.client, holder) {
+            (Some(client), Some(holder)) if *client != holder => Refusal::NumberBusy { retry_after: 60 },
+            (_, None) => Refusal::NumberBusy { retry_after: 60 },
+            (_, Some(_)) => Refusal::AlreadyPending { id: other },
+        }
+    }
+
+    async fn erase_held(&self, number: NumberHash, client: Option<String>) -> Result<Erased, Refusal> {
+        let mut query = CallQuery { client, number: Some(number), limit: RECORDS_AT_ONCE, ..CallQuery::default() };
+        let mut erased = 0;
+        for _ in 0..ROUNDS {
+            let page = self.store.calls(&query).await.map_err(|fault| store_away(&fault))?;
+            if !page.items.is_empty() {
+                erased += self.store.erase(&page.items).await.map_err(|fault| store_away(&fault))?;
+            }
+            let Some(next) = page.next else { return Ok(Erased { erased, more: false }) };
+            query.before = next.parse().ok();
+        }
+        Ok(Erased { erased, more: true })
+    }
+}
