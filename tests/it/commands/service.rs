@@ -71,6 +71,7 @@ async fn calls_end_with_the_exit_code_of_their_outcome() {
     assert_eq!(carrier.violations(), Vec::<String>::new());
 
     log_shows_all(&settings).await;
+    erased_is_gone(&settings);
     let (code, took, log) = service.stop();
     assert_eq!(code, Some(0), "{log}");
     assert!(took < STOP_WITHIN, "{took:?}");
@@ -123,8 +124,9 @@ fn one_call_and_all_of_them(settings: &Settings, records: &[Value]) {
     let id = busy["id"].as_str().unwrap();
     let shown = settings.run(&["calls", "show", id]);
     assert_eq!(shown.code, Some(0), "{}", shown.err);
-    for word in [id, "The line was busy.", "try again in a minute", "backend", "── place ──", "verification  ver_"]
-    {
+    let words =
+        ["The line was busy.", "try again in a minute", "backend", "── place ──", "verification  ver_", "in all  "];
+    for word in words.into_iter().chain([id]) {
         assert!(shown.out.contains(word), "{word} is missing:\n{}", shown.out);
     }
     let json = settings.run(&["calls", "show", id, "--json"]);
@@ -139,6 +141,18 @@ fn one_call_and_all_of_them(settings: &Settings, records: &[Value]) {
     assert!(csv.out.starts_with("id,verification,client,reference,to,"), "{}", csv.out);
     let lines = settings.run(&["calls", "export", "--ndjson", "--reason", "busy"]);
     assert_eq!(serde_json::from_str::<Value>(&lines.out).unwrap(), *busy, "{}", lines.err);
+}
+
+/// Erasing asks first, and takes what it says.
+fn erased_is_gone(settings: &Settings) {
+    let number = ["--number", "090-1234-5601", "--country", "JP"];
+    let listed = || settings.run(&[&["calls", "--json"], &number[..]].concat()).out.lines().count();
+    let asked = settings.run(&[&["calls", "erase"], &number[..]].concat());
+    assert_eq!((asked.code, listed()), (Some(2), 1), "nobody can be asked: {}{}", asked.out, asked.err);
+    let said = settings.run(&[&["calls", "erase", "--yes"], &number[..]].concat());
+    assert_eq!((said.code, said.out.trim(), listed()), (Some(0), "1 calls erased.", 0), "{}", said.err);
+    let wrong = settings.run(&["calls", "erase", "--yes", "--number", "12"]);
+    assert_eq!(wrong.code, Some(7), "{}", wrong.err);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

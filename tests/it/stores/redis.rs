@@ -505,6 +505,20 @@ async fn the_index_of_the_log_has_blocks_and_goes_without_them_where_there_are_n
     assert!(found[1..].iter().eq(expected.iter().copied()));
 }
 
+#[tokio::test]
+async fn the_index_of_the_log_goes_with_its_records() {
+    let short = Duration::from_millis(400);
+    let lab = Lab::redis().await;
+    let value = verification(1, "a");
+    let mut change = commit(&value);
+    change.records = vec![record(&value, 0, lab.now().await)];
+    change.keep_records_for = short;
+    lab.store.create(change).await.unwrap();
+    let index = |lab: &Lab| lab.servers[0].keys().into_iter().filter(|key| key.contains(":log")).count();
+    assert_eq!(index(&lab), 5, "the log, where its blocks begin, and three columns of one");
+    until("the log and its index are gone", async || index(&lab) == 0).await;
+}
+
 /// What `INFO commandstats` counts of a command.
 fn calls(redis: &Redis, command: &str) -> u64 {
     let told: String = redis.send(&["INFO", "commandstats"]);
