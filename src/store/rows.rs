@@ -142,6 +142,11 @@ impl Sieve {
         self.marks.is_some()
     }
 
+    /// The same without what is asked of marks: lets more rows through.
+    pub(super) fn without_marks(self) -> Self {
+        Self { marks: Wanted::default(), ..self }
+    }
+
     /// Whole bytes that must stand in the marks of a row, with the place of the first: a block of rows without them
     /// need not be looked at.
     pub(super) fn needle(self) -> Option<(usize, Vec<u8>)> {

@@ -10,7 +10,7 @@ use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
 use serde::Serialize;
 
 use super::config::{Attestation, Config, ConfigFault};
-use crate::{phone::E164, time::Timestamp};
+use crate::{outcome, phone::E164, time::Timestamp};
 
 /// Signs who calls.
 pub(crate) struct Signer {
@@ -100,6 +100,16 @@ impl Signer {
     }
 }
 
+/// What a trunk with these settings vouches for with each call that it signs; `None` where it signs none.
+pub(crate) fn attestation(config: &Config) -> Option<outcome::Attestation> {
+    let signs = config.identity_certificate_url.is_some() && config.identity_key.is_some();
+    (signs && config.identity_origin.is_some()).then_some(match config.identity_attestation {
+        Attestation::A => outcome::Attestation::Full,
+        Attestation::B => outcome::Attestation::Partial,
+        Attestation::C => outcome::Attestation::Gateway,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, KeyPair, UnparsedPublicKey};
@@ -124,6 +134,7 @@ mod tests {
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         let config = settings(&key);
         let signer = Signer::new(&config).unwrap().unwrap();
+        assert_eq!(attestation(&config), Some(outcome::Attestation::Partial), "it stands in the call log");
         let (from, to) = ("+815012345678".parse().unwrap(), "+12155551212".parse().unwrap());
         let header = signer.header(Timestamp::from_ms(1_795_000_000_123), &from, &to).unwrap();
 
@@ -153,6 +164,7 @@ mod tests {
     fn nothing_is_signed_without_a_key_and_other_keys_are_refused() {
         let plain = Config::for_trunk("sip:sip.example.net".parse().unwrap());
         assert!(Signer::new(&plain).unwrap().is_none());
+        assert_eq!(attestation(&plain), None);
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         let mut config = settings(&key);
         config.identity_key = Some(Secret::new(String::from("hunter2")));

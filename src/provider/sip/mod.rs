@@ -231,13 +231,7 @@ impl Provider for Sip {
     }
 
     fn attestation(&self) -> Option<Attestation> {
-        let config = &self.inner.config;
-        let signs = config.identity_certificate_url.is_some() && config.identity_key.is_some();
-        (signs && config.identity_origin.is_some()).then_some(match config.identity_attestation {
-            config::Attestation::A => Attestation::Full,
-            config::Attestation::B => Attestation::Partial,
-            config::Attestation::C => Attestation::Gateway,
-        })
+        identity::attestation(&self.inner.config)
     }
 
     fn place<'a>(&'a self, order: &'a Order) -> Pending<'a, PlaceResult> {

@@ -16,7 +16,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{broadcast, oneshot};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    sync::{broadcast, oneshot},
+    task::block_in_place,
+};
 
 use self::{
     disk::Disk,
@@ -98,6 +102,15 @@ impl Embedded {
                 read(&*memory, self.clock.now())
             }
             Tables::Disk(disk) => disk.read(|table| read(table, self.clock.now())),
+        }
+    }
+
+    /// Reads what may take tens of ms from the disk: other tasks of this thread go on elsewhere meanwhile.
+    fn read_long<T>(&self, read: impl FnOnce(&dyn Read, Timestamp) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let many = Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
+        match &self.tables {
+            Tables::Disk(_) if many => block_in_place(|| self.read(read)),
+            Tables::Disk(_) | Tables::Memory(_) => self.read(read),
         }
     }
 
@@ -224,7 +237,7 @@ impl Store for Embedded {
     }
 
     fn calls<'a>(&'a self, query: &'a CallQuery) -> Pending<'a, Page<CallRecord>> {
-        Box::pin(async move { self.read(|table, now| pages::calls(table, now, query)) })
+        Box::pin(async move { self.read_long(|table, now| pages::calls(table, now, query)) })
     }
 
     fn call(&self, id: CallId) -> Pending<'_, Option<CallRecord>> {

@@ -1,12 +1,14 @@
 //! Owns reading the call log in Redis: what is newest, by looking at it; what a filter wants further back, by the rows of
 //! its index. It changes nothing.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use futures_util::future::try_join_all;
 use redis::Value;
 
 use super::{
     super::{
-        CallQuery, Page, StoreError, codec,
+        CallQuery, Page, Pending, StoreError, codec,
         listing::{CallPlace, ITEMS_PER_PAGE, short_time},
         rows::{Row, Sieve},
     },
@@ -36,8 +38,12 @@ pub(super) async fn calls(link: &Link, query: &CallQuery) -> Result<Page<CallRec
         filters: wire::filters(query),
         since: query.since.filter(|since| since.as_ms() > 0),
         wanted: per_lane(limit),
+        in_class: AtomicUsize::new(0),
     };
-    lanes::page(begin, limit, |partition, before, round| asked.read(partition, before, round), CallPlace::to_text).await
+    let read = |partition, before, round| -> Pending<'_, Piece<CallPlace, CallRecord>> {
+        Box::pin(asked.read(partition, before, round))
+    };
+    lanes::page(begin, limit, read, CallPlace::to_text).await
 }
 
 /// A query, in the forms in which it is handed to scripts.
@@ -49,6 +55,8 @@ struct Asked<'a> {
     since: Option<Timestamp>,
     /// Records wanted of each partition.
     wanted: usize,
+    /// Most rows in one of the blocks that were read whose class is wanted.
+    in_class: AtomicUsize,
 }
 
 impl Asked<'_> {
@@ -64,8 +72,12 @@ impl Asked<'_> {
             let entries = if self.sieve.is_open() { ENTRIES_PER_PIECE } else { ENTRIES_AT_FIRST };
             return self.scan(partition, before, entries).await;
         }
-        let blocks = if round == 1 { BLOCKS_AT_FIRST } else { BLOCKS_PER_PIECE };
-        match self.blocks(partition, before, blocks).await? {
+        let (blocks, sieve) = match round {
+            1 => (BLOCKS_AT_FIRST, self.sieve),
+            _ if self.marks_are_not_worth_it() => (BLOCKS_PER_PIECE, self.sieve.without_marks()),
+            _ => (BLOCKS_PER_PIECE, self.sieve),
+        };
+        match self.blocks(partition, before, blocks, sieve).await? {
             blocks if blocks.is_empty() => self.scan(partition, before, ENTRIES_PER_PIECE).await,
             blocks => self.fetch(partition, before, &blocks).await,
         }
@@ -90,15 +102,16 @@ impl Asked<'_> {
         partition: Partition,
         before: Option<CallPlace>,
         most: usize,
+        sieve: Sieve,
     ) -> Result<Vec<Block>, StoreError> {
-        let needle = self.sieve.needle().unwrap_or_default();
+        let needle = sieve.needle().unwrap_or_default();
         let arguments = [
             before.map(|place| short_time(place.newest_before()).to_vec()).unwrap_or_default(),
             self.since.map(|since| short_time(since).to_vec()).unwrap_or_default(),
             number(most as u64),
             keys::log_blocks(partition).into_bytes(),
-            if self.sieve.reads_classes() { b"c".to_vec() } else { Vec::new() },
-            if self.sieve.reads_marks() { b"m".to_vec() } else { Vec::new() },
+            if sieve.reads_classes() { b"c".to_vec() } else { Vec::new() },
+            if sieve.reads_marks() { b"m".to_vec() } else { Vec::new() },
             number(needle.0 as u64),
             needle.1,
         ];
@@ -109,7 +122,11 @@ impl Asked<'_> {
             let name: String = part(Some(name))?;
             let (first, rows): (usize, usize) = (part(parts.next())?, part(parts.next())?);
             let (classes, marks): (Vec<u8>, Vec<u8>) = (part(parts.next())?, part(parts.next())?);
-            let wanted = self.sieve.places(&classes, &marks, rows, self.rows_per_piece() + 1);
+            let wanted = sieve.places(&classes, &marks, rows, self.rows_per_piece() + 1);
+            if sieve.reads_classes() {
+                let in_class = sieve.without_marks().places(&classes, &[], rows, FEW_IN_CLASS + 1).len();
+                self.in_class.fetch_max(in_class, Ordering::Relaxed);
+            }
             let begin = Timestamp::from_ms(name.parse().map_err(|_| unreadable("the index of the call log"))?);
             blocks.push(Block { name, begin, rows: wanted.into_iter().map(|place| first + place).collect() });
         }
@@ -149,6 +166,12 @@ impl Asked<'_> {
         let (entries, reached) = answered(self.link.run(&scripts::FETCH, &[keys::log(partition)], &arguments).await?)?;
         let items = self.admitted(&entries)?;
         Ok(Piece { items, reached: reached.or(end) })
+    }
+
+    /// Where few rows have the class that is wanted, records are compared in the place of their marks.
+    fn marks_are_not_worth_it(&self) -> bool {
+        let few = self.in_class.load(Ordering::Relaxed) <= FEW_IN_CLASS;
+        few && self.sieve.reads_classes() && self.sieve.needle().is_none()
     }
 
     /// Rows whose records are read at once: a few more than are wanted, since a row may only resemble what is.
@@ -298,8 +321,10 @@ const ENTRIES_AT_FIRST: u64 = 200;
 /// Blocks of the index that one script reads, at first and then: 100,000 rows, at most 1.3 MB.
 const BLOCKS_AT_FIRST: usize = 2;
 const BLOCKS_PER_PIECE: usize = 16;
+/// Rows of one class in a block, at most, where marks are not read in further blocks.
+const FEW_IN_CLASS: usize = 4;
 /// Rows that may only resemble what is wanted, in one piece.
-const ROWS_THAT_RESEMBLE: usize = 24;
+const ROWS_THAT_RESEMBLE: usize = 64;
 /// How long after a verification was made a call of it ended, most likely first: nearly all; all that go as they should
 /// (600 s of life, and the longest call begun at its end); those whose end was written late because nobody was there.
 const CALLS_WITHIN: [std::time::Duration; 3] =

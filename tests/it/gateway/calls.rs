@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use ringproof::{
     gateway::{AlternateRequest, Client, CreateRequest, Refusal, WebhookRefused},
-    outcome::{Fault, Reason, Status},
+    outcome::{Attestation, Fault, Reason, Status},
     provider::{Endpoint, Refused, Switchboard},
     verification::{Cause, End, PlaceResult, Placement, Signal, Verification},
 };
@@ -351,6 +351,7 @@ async fn a_carrier_in_the_process_comes_the_same_way() {
     world.clock.advance(Duration::from_secs(3));
     say(Signal::Keys { turn: line.turn, digits: "#".parse().unwrap(), answered: true }).await.unwrap();
     assert_eq!(world.value(id).await.status, Status::Verified);
+    assert_eq!(world.value(id).await.calls[0].attestation, Some(Attestation::Full), "what it signs is known");
     let forged = ringproof::id::CallToken { proof: [0; 16], ..order.token };
     let nobody = world.gateway.signal(String::from("main"), super::carrier::sid(&order), forged, Signal::Ringing).await;
     assert!(nobody.is_none());

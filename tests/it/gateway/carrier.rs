@@ -12,7 +12,7 @@ use std::{
 use ringproof::{
     callflow::{Line, Script, Then},
     id::CallId,
-    outcome::Fault,
+    outcome::{Attestation, Fault},
     provider::{
         Accepted, Capabilities, CheckFault, Endpoint, HangUpError, Inbound, LiveCall, Order, Pending, Provider,
         Refused, Reply,
@@ -64,6 +64,10 @@ impl Provider for FakeCarrier {
     fn capabilities(&self) -> Capabilities {
         let (extensions, max_extension) = (self.extensions, 32);
         Capabilities { extensions, entries: true, speech: true, recordings: false, max_extension }
+    }
+
+    fn attestation(&self) -> Option<Attestation> {
+        Some(Attestation::Full)
     }
 
     fn place<'a>(&'a self, order: &'a Order) -> Pending<'a, PlaceResult> {
