@@ -149,6 +149,7 @@ async fn write(store: &Arc<dyn Store>, fact: &Fact) {
         spends: None,
         effects: Vec::new(),
         records: vec![record],
+        tally: None,
         release: true,
         keep_for: Duration::ZERO,
         keep_records_for: RETENTION,

@@ -11,7 +11,7 @@ use super::{Shell, document::end_word, measure, report};
 use crate::{
     callflow::CallFlow,
     id::{EffectId, VerificationId},
-    store::{Commit, Committed, EffectKind, NewEffect, Outgoing, StoreError},
+    store::{Commit, Committed, EffectKind, NewEffect, Outgoing, StoreError, Tally},
     time::Timestamp,
     verification::{Effect, Ignored, Input, Stepped, Verification},
 };
@@ -209,6 +209,7 @@ impl Shell {
             spends: stepped.spends,
             effects: effects.iter().filter_map(kept).collect(),
             records,
+            tally: Tally::of(next).filter(|_| stepped.effects.contains(&Effect::Report)),
             release: next.is_over(),
             keep_for: next.expires_at.since(now) + self.verification.keep_for,
             keep_records_for: self.retention,

@@ -58,8 +58,19 @@ struct Health {
     rests_until: Timestamp,
     took_a_call_at: Option<Timestamp>,
     probe: Option<Result<String, CheckFault>>,
+    probed_at: Option<Timestamp>,
     /// Probes in a row that failed.
     failed_probes: u32,
+}
+
+/// What probes and calls told of a carrier so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Past {
+    pub(super) probed_at: Option<Timestamp>,
+    /// Calls in a row that were not taken.
+    pub(super) failures_in_row: u32,
+    /// Until when it is, or was, not asked.
+    pub(super) rests_until: Timestamp,
 }
 
 /// How a carrier is.
@@ -143,6 +154,17 @@ impl Lane {
         }
     }
 
+    /// What probes and calls told so far.
+    pub(super) fn past(&self) -> Past {
+        let health = self.health();
+        Past { probed_at: health.probed_at, failures_in_row: health.failures, rests_until: health.rests_until }
+    }
+
+    /// How many calls may wait.
+    pub(super) fn room(&self) -> usize {
+        self.queue.max_capacity()
+    }
+
     /// Learns from what came of a placement.
     pub(super) fn learn(&self, result: &PlaceResult, now: Timestamp) {
         let fault = match result {
@@ -196,6 +218,7 @@ impl Lane {
         let is_ok = said.is_ok();
         health.failed_probes = if is_ok { 0 } else { health.failed_probes.saturating_add(1) };
         let before = health.probe.replace(said);
+        health.probed_at = Some(now);
         let was_refused = matches!(&before, Some(Err(fault)) if fault.kind == CheckKind::Refused);
         if is_ok && was_refused && health.ours {
             health.failures = 0;

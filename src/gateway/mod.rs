@@ -10,6 +10,7 @@ mod admit;
 mod backlog;
 mod change;
 mod client;
+mod condition;
 mod create;
 mod dispatch;
 mod document;
@@ -23,11 +24,13 @@ mod log;
 mod measure;
 mod outbox;
 mod refusal;
+mod refusals;
 mod report;
 mod request;
 mod route;
 mod settings;
 mod sign;
+mod stats;
 mod sweep;
 mod tasks;
 mod turns;
@@ -40,6 +43,7 @@ use quick_cache::sync::Cache;
 use tracing::{error, info, warn};
 
 pub use client::{LONGEST_WAIT, ViewToken};
+pub use condition::{Advice, CarrierCondition, Condition, OutboxCondition, Queue, Trouble};
 pub use create::CreatedVerification;
 pub use document::{
     CallDocument, CallRecordDocument, EventDocument, VerificationDocument, answered_by_word, document, end_word,
@@ -51,10 +55,15 @@ pub use health::{CarrierReadiness, Readiness, ReadinessCheck};
 pub use lane::CarrierState;
 pub use log::{CallSearch, CallerId};
 pub use refusal::Refusal;
+pub use refusals::RefusedWebhooks;
 pub use request::{AlternateRequest, CallsQuery, CreateRequest, VerificationsQuery};
 pub use route::{CARRIER_NAME, Carrier, Countries, is_carrier_name};
 pub use settings::{CallbacksConfig, NumbersConfig, VerificationConfig};
 pub use sign::{NotASigningSecret, SigningSecret};
+pub use stats::{
+    CarrierStats, CountryStats, Measures, NotARange, Oddity, PREFIX_APART, PREFIX_ATTEMPTS, PrefixStats, Quantiles,
+    ReasonStats, Stats, StatsQuery, StatsRange, StatsStep, Usual, VerificationCounts,
+};
 pub use watch::Watch;
 pub use webhook::WebhookRefused;
 
@@ -158,6 +167,8 @@ struct Shell {
     passing_on: Arc<tokio::sync::Semaphore>,
     cache: Cache<VerificationId, Arc<Verification>>,
     turns: turns::Turns,
+    tallies: stats::AtHand,
+    refusals: refusals::Refusals,
     tasks: tasks::Tasks,
 }
 
@@ -222,6 +233,8 @@ impl Gateway {
             passing_on: dispatch::passing_on(),
             cache: Cache::new(MOST_REMEMBERED),
             turns: turns::Turns::default(),
+            tallies: stats::AtHand::default(),
+            refusals: refusals::Refusals::default(),
             tasks: tasks::Tasks::default(),
         });
         let gateway = Self { shell };

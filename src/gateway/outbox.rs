@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Most effects of one kind that wait in this process; what does not fit is found in the store later.
-const MOST_WAITING: usize = 4_096;
+pub(super) const MOST_WAITING: usize = 4_096;
 /// Most effects of one kind that are done at the same time.
 const AT_ONCE: usize = 64;
 /// Longest time for asking a carrier to end a call.

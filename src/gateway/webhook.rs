@@ -40,14 +40,18 @@ impl Gateway {
     /// # Errors
     /// It is not authentic, or not for a call of ours: nothing was changed.
     pub async fn webhook(&self, carrier: &str, token: &str, inbound: Inbound<'_>) -> Result<Reply, WebhookRefused> {
-        let Some(lane) = self.shell.lanes.get(carrier) else { return Err(refuse("unknown", "unknown_carrier")) };
+        let Some(lane) = self.shell.lanes.get(carrier) else {
+            return Err(self.shell.refuse("unknown", "unknown_carrier"));
+        };
         let provider = Arc::clone(&lane.carrier.provider);
         let name = lane.carrier.name.clone();
         let accepted = provider.accept(&inbound).map_err(|why| {
-            refuse(&name, why.as_str());
+            self.shell.refuse(&name, why.as_str());
             WebhookRefused::Refused(why)
         })?;
-        let Ok(token) = token.parse::<CallToken>() else { return Err(refuse(&name, "malformed_token")) };
+        let Ok(token) = token.parse::<CallToken>() else {
+            return Err(self.shell.refuse(&name, "malformed_token"));
+        };
         let Accepted { carrier_call_id, to, signal: Some(signal), aside } = accepted else {
             counter!("ringproof_webhooks_total", "carrier" => name, "kind" => "unknown").increment(1);
             return Ok(provider.acknowledge());
@@ -83,7 +87,7 @@ impl Shell {
         let (token, carrier) = (heard.token, heard.carrier.clone());
         let v = match self.hear(heard).await {
             Ok(v) => v,
-            Err(NotHeard::NotOurs(why)) => return Err(refuse(&carrier, why)),
+            Err(NotHeard::NotOurs(why)) => return Err(self.refuse(&carrier, why)),
             Err(NotHeard::Trouble) => return Ok(self.apology(provider, token.call)),
         };
         let (Endpoint::Flow | Endpoint::Keys { .. }) = endpoint else { return Ok(provider.acknowledge()) };
@@ -117,6 +121,14 @@ impl Shell {
                 Err(NotHeard::Trouble)
             }
         }
+    }
+
+    /// Logs, counts and remembers that a webhook is refused.
+    fn refuse(&self, carrier: &str, cause: &'static str) -> WebhookRefused {
+        warn!(provider.name = carrier, cause, "webhook refused");
+        counter!("ringproof_webhooks_refused_total", "carrier" => carrier.to_owned(), "cause" => cause).increment(1);
+        self.refusals.note(carrier, cause, self.clock.now());
+        WebhookRefused::NotOurs
     }
 
     /// What the callee of this call hears now. Whoever is still on an earlier call hears its end.
@@ -187,12 +199,6 @@ struct Heard {
 enum NotHeard {
     NotOurs(&'static str),
     Trouble,
-}
-
-fn refuse(carrier: &str, cause: &'static str) -> WebhookRefused {
-    warn!(provider.name = carrier, cause, "webhook refused");
-    counter!("ringproof_webhooks_refused_total", "carrier" => carrier.to_owned(), "cause" => cause).increment(1);
-    WebhookRefused::NotOurs
 }
 
 fn locale_of(v: &Verification, index: u8) -> &str {

@@ -20,6 +20,7 @@ mod limits;
 pub mod problem;
 mod query;
 pub mod server;
+mod stats;
 mod verifications;
 mod webhooks;
 mod wire;
@@ -221,6 +222,7 @@ fn url_map() -> OpenApiRouter<App> {
         .routes(routes!(exports::csv))
         .routes(routes!(exports::ndjson))
         .routes(routes!(erasure::erase))
+        .routes(routes!(stats::read))
         .routes(routes!(caller_ids::list))
         .routes(routes!(caller_ids::card))
         .routes(routes!(dead_letters::list))

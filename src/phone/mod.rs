@@ -41,6 +41,13 @@ impl E164 {
         plan::country_of(self)
     }
 
+    /// Where it begins, for counting numbers of one origin together: `+`, calling code and at most three national digits,
+    /// of which at least four more stay out. `None` for digits that no numbering plan knows.
+    #[must_use]
+    pub fn prefix(&self) -> Option<String> {
+        plan::prefix(self)
+    }
+
     /// The number in full as it is dialled inside its country, `090-1234-5678`: for the person who typed it, before
     /// the call. The caller must not log it.
     #[must_use]

@@ -110,6 +110,14 @@ pub(super) fn grouped(number: &E164) -> Option<String> {
     Some(PHONE_NUMBER_UTIL.format(&split(number)?, PhoneNumberFormat::International).into_owned())
 }
 
+/// `+`, calling code and the first national digits, as many as leave enough out.
+pub(super) fn prefix(number: &E164) -> Option<String> {
+    let code = split(number)?.country_code.to_string();
+    let (begin, national) = number.expose().split_at_checked(1 + code.len())?;
+    let shown = national.len().saturating_sub(PREFIX_LEAVES_OUT).min(PREFIX_DIGITS);
+    Some([begin, national.get(..shown)?].concat())
+}
+
 /// Calling code and national digits. No calling code is the beginning of another one.
 fn split(number: &E164) -> Option<PhoneNumber> {
     let digits = number.expose().strip_prefix('+')?;
@@ -145,6 +153,9 @@ fn country(region: Region) -> Option<CountryCode> {
 }
 
 /// Digits of the longest calling codes.
+/// National digits of a prefix at most, and how many more there must be.
+const PREFIX_DIGITS: usize = 3;
+const PREFIX_LEAVES_OUT: usize = 4;
 const LONGEST_CALLING_CODE: usize = 3;
 
 const fn kind(of: PhoneNumberType) -> NumberType {

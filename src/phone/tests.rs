@@ -369,3 +369,18 @@ proptest! {
         prop_assert_eq!(read(number, Some(home.0)), Err(NumberError::Emergency));
     }
 }
+
+#[test]
+fn a_prefix_is_no_number() {
+    for (number, prefix) in [
+        ("+819012345678", Some("+81901")),
+        ("+12015550123", Some("+1201")),
+        ("+442079460018", Some("+44207")),
+        // Short national numbers keep at least four digits to themselves.
+        ("+2904123", Some("+290")),
+        ("+29051234", Some("+2905")),
+        ("+999123456", None),
+    ] {
+        assert_eq!(number.parse::<E164>().unwrap().prefix().as_deref(), prefix, "{number}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Commit, NewEffect, StoreError, codec, listing::CallPlace};
+use super::{Commit, NewEffect, StoreError, Tally, codec, listing::CallPlace};
 use crate::{
     id::{NumberHash, VerificationId},
     time::Timestamp,
@@ -23,6 +23,7 @@ pub(super) struct Change {
     pub(super) spends: Option<u32>,
     pub(super) effects: Vec<NewEffect>,
     pub(super) records: Vec<Record>,
+    pub(super) tally: Option<Tally>,
     pub(super) release: bool,
     pub(super) keep_for: Duration,
     pub(super) keep_records_for: Duration,
@@ -59,6 +60,7 @@ impl Change {
             spends: commit.spends,
             effects: commit.effects,
             records,
+            tally: commit.tally,
             release: commit.release,
             keep_for: commit.keep_for,
             keep_records_for: commit.keep_records_for,

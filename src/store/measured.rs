@@ -7,8 +7,8 @@ use metrics::{Histogram, counter, histogram};
 use tokio::time::Instant;
 
 use super::{
-    CallQuery, Changed, Commit, Committed, Created, DeadLetter, Due, Held, IdempotencyKey, ListQuery, Outgoing, Page,
-    Pending, Remembered, Store, StoreError, StoreHealth,
+    CallQuery, Changed, Commit, Committed, Counts, Created, DeadLetter, Due, Held, IdempotencyKey, ListQuery, Outgoing,
+    Page, Pending, Remembered, Store, StoreError, StoreHealth, TallyQuery,
 };
 use crate::{
     id::{CallId, EffectId, NumberHash, VerificationId},
@@ -169,6 +169,10 @@ impl Store for Measured {
 
     fn erase<'a>(&'a self, records: &'a [CallRecord]) -> Pending<'a, usize> {
         timed(&self.list, self.store.erase(records))
+    }
+
+    fn tallies(&self, query: TallyQuery) -> Pending<'_, Vec<Counts>> {
+        timed(&self.list, self.store.tallies(query))
     }
 
     fn changes(&self) -> tokio::sync::broadcast::Receiver<Changed> {

@@ -11,6 +11,7 @@ mod listing;
 mod measured;
 pub mod redis;
 mod rows;
+mod tally;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -24,6 +25,9 @@ use crate::{
 
 pub use config::{Config, Place, Servers, Topology};
 pub use listing::{CallPlace, NotAPlace};
+pub use tally::{
+    ANSWER_BOUNDS_S, CarrierKind, Counts, MOST_SPANS, OutcomeKind, PrefixKind, Span, Tally, TallyQuery, VERIFY_BOUNDS_S,
+};
 
 /// Opens the store that the configuration names, and measures what it does. Its clock is the wall clock, that of Redis for Redis.
 ///
@@ -109,6 +113,8 @@ pub trait Store: Send + Sync {
 
     /// Takes records out of the call log and what its index knows of them; says how many were there.
     fn erase<'a>(&'a self, records: &'a [CallRecord]) -> Pending<'a, usize>;
+    /// What was counted in some spans, those without anything too, in their order. A span that is kept no longer is empty.
+    fn tallies(&self, query: TallyQuery) -> Pending<'_, Vec<Counts>>;
 
     /// Tells of changes: all that are made here, and those by other ringproofs of verifications that are followed. Never an
     /// error for long: a lost connection is made again, and then `Changed::Unknown` tells everybody to look.
@@ -143,6 +149,8 @@ pub struct Commit<'a> {
     pub effects: Vec<NewEffect>,
     /// Records for the call log.
     pub records: Vec<CallRecord>,
+    /// What is counted, where the change settles the verification: with the change, so once.
+    pub tally: Option<Tally>,
     /// Whether the number of the first target is let go: the verification is final and no call of it is alive.
     pub release: bool,
     /// How long the verification is kept from now on.

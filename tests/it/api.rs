@@ -6,6 +6,7 @@ mod calls;
 mod description;
 mod erasing;
 mod operations;
+mod stats;
 mod verifications;
 mod waiting;
 mod webhooks;

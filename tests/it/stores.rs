@@ -1,6 +1,7 @@
 //! Owns what every store must keep: one suite, run against the store in memory, on disk, in Redis and in a Redis Cluster;
 //! then what only one of them can do wrong.
 
+mod beside;
 mod embedded;
 mod lab;
 mod life;
@@ -79,4 +80,11 @@ conformance! {
     far_back:
         what_is_rare_is_found_however_far_back
         what_is_erased_leaves_nothing_in_the_index;
+    tallies:
+        what_is_settled_is_counted_once
+        of_many_that_settle_at_once_one_counts
+        lives_are_counted_as_they_went
+        kinds_have_a_bound
+        spans_without_anything_are_empty
+        tallies_equal_a_recount_of_the_call_log;
 }

@@ -1,7 +1,7 @@
 //! Owns the keys of the embedded store: a letter for the kind, then bytes that sort as they should. It reads and writes
 //! nothing.
 
-use super::super::listing::CallPlace;
+use super::super::{Span, listing::CallPlace};
 use crate::{
     id::{CallId, EffectId, NumberHash, VerificationId},
     time::Timestamp,
@@ -37,6 +37,8 @@ pub(super) const NUMBER: u8 = b'n';
 pub(super) const BLOCK: u8 = b'b';
 /// By verification, how its result came to the backend: [`super::values::Noted`].
 pub(super) const NOTED: u8 = b'w';
+/// By span, then kind: how many were counted.
+pub(super) const TALLY: u8 = b't';
 /// By the time of expiry, then key: nothing.
 pub(super) const EXPIRY: u8 = b'e';
 /// What belongs to the store as a whole.
@@ -118,6 +120,11 @@ pub(super) fn block(begin: [u8; 6]) -> Vec<u8> {
 
 pub(super) fn noted(id: VerificationId) -> Vec<u8> {
     key(NOTED, &[id.as_bytes()])
+}
+
+/// What the keys of a span's tallies begin with.
+pub(super) fn tallies(span: Span, index: u64) -> Vec<u8> {
+    key(TALLY, &[&[span.letter()], &index.to_be_bytes()])
 }
 
 pub(super) fn expiry(at: Timestamp, key_of: &[u8]) -> Vec<u8> {

@@ -7,6 +7,7 @@ mod keys;
 mod ops;
 mod pages;
 mod table;
+mod tallies;
 mod values;
 
 use std::{
@@ -27,9 +28,9 @@ use self::{
     table::{Memory, Read, Write},
 };
 use super::{
-    CHANGES_KEPT, CallQuery, Changed, Commit, Committed, Created, DeadLetter, Due, Held, IdempotencyKey, ListQuery,
-    Outgoing, Page, Pending, Remembered, Store, StoreError, StoreHealth, change::Change, codec, listing::CallPlace,
-    rows::Row,
+    CHANGES_KEPT, CallQuery, Changed, Commit, Committed, Counts, Created, DeadLetter, Due, Held, IdempotencyKey,
+    ListQuery, Outgoing, Page, Pending, Remembered, Store, StoreError, StoreHealth, TallyQuery, change::Change, codec,
+    listing::CallPlace, rows::Row,
 };
 use crate::{
     id::{CallId, EffectId, NumberHash, VerificationId},
@@ -257,6 +258,10 @@ impl Store for Embedded {
         let records: Vec<_> =
             records.iter().map(|record| (CallPlace::of(record.ended_at, record.id), Row::of(record))).collect();
         Box::pin(self.write(move |table, _| ops::erase(table, &records)))
+    }
+
+    fn tallies(&self, query: TallyQuery) -> Pending<'_, Vec<Counts>> {
+        Box::pin(async move { self.read(|table, now| tallies::read(table, now, query)) })
     }
 
     fn changes(&self) -> broadcast::Receiver<Changed> {

@@ -12,6 +12,7 @@ use super::{
     },
     index, keys,
     table::{Read, Write},
+    tallies,
     values::{Buried, Hold, Kept, Log, Memory, Noted, Stored},
 };
 use crate::{
@@ -110,6 +111,9 @@ fn write(table: &mut dyn Write, now: Timestamp, change: Change, old: Option<&Sto
     }
     for record in change.records {
         put_record(table, now.plus(change.keep_records_for), record)?;
+    }
+    if let Some(tally) = &change.tally {
+        tallies::count(table, tally, change.keep_records_for)?;
     }
     let spent = old.map_or(0, |old| old.spent);
     let stored = Stored {

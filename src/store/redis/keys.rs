@@ -4,6 +4,7 @@
 use data_encoding::BASE32_NOPAD;
 use sha2::{Digest, Sha256};
 
+use super::super::Span;
 use crate::id::{EffectId, NumberHash, Partition, VerificationId};
 
 /// What the names of the channels begin with on which changes are told, one for each verification.
@@ -77,6 +78,11 @@ pub(super) fn log_blocks(partition: Partition) -> String {
 /// How the result of a verification came to the backend.
 pub(super) fn delivery(id: VerificationId) -> String {
     format!("rp1:{{p{}}}:w:{}", id.partition(), id.bare())
+}
+
+/// Kinds of settled verifications of a span by how many they were.
+pub(super) fn tallies(partition: Partition, span: Span, index: u64) -> String {
+    format!("rp1:{{p{partition}}}:t{}:{index}", char::from(span.letter()))
 }
 
 /// Who holds a number.

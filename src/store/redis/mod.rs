@@ -13,6 +13,7 @@ mod pack;
 mod scripts;
 mod servers;
 mod setup;
+mod tallies;
 mod wire;
 
 use std::{
@@ -35,9 +36,9 @@ use self::{
     setup::Judged,
 };
 use super::{
-    CHANGES_KEPT, CallQuery, Changed, Commit, Committed, Created, DeadLetter, Due, Held, IdempotencyKey, ListQuery,
-    Outgoing, Page, Pending, Remembered, Servers, Store, StoreError, StoreHealth, change::Change, codec,
-    listing::short_time, rows::Row,
+    CHANGES_KEPT, CallQuery, Changed, Commit, Committed, Counts, Created, DeadLetter, Due, Held, IdempotencyKey,
+    ListQuery, Outgoing, Page, Pending, Remembered, Servers, Store, StoreError, StoreHealth, TallyQuery,
+    change::Change, codec, listing::short_time, rows::Row,
 };
 use crate::{
     id::{CallId, EffectId, NumberHash, Partition, VerificationId},
@@ -146,6 +147,7 @@ impl Redis {
             ]);
             keys.extend([log, index]);
         }
+        tallies::following(change, &mut keys, &mut arguments);
         if let Some(held) = change.number.filter(|_| change.release) {
             let hold = keys::hold(held);
             arguments.extend([b"h".to_vec(), hold.clone().into_bytes(), change.id.as_bytes().to_vec()]);
@@ -445,6 +447,10 @@ impl Store for Redis {
 
     fn erase<'a>(&'a self, records: &'a [CallRecord]) -> Pending<'a, usize> {
         Box::pin(log::erase(&self.link, records))
+    }
+
+    fn tallies(&self, query: TallyQuery) -> Pending<'_, Vec<Counts>> {
+        Box::pin(tallies::read(&self.link, query))
     }
 
     fn changes(&self) -> broadcast::Receiver<Changed> {

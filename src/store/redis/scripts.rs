@@ -50,6 +50,7 @@ scripts! {
     FETCH = "#!lua flags=no-writes", "fetch.lua";
     NOTE = "#!lua", "note.lua";
     ERASE = "#!lua flags=allow-oom", "erase.lua";
+    TALLIES = "#!lua flags=no-writes", "tallies.lua";
     NUMBER_KEY = "#!lua", "number_key.lua";
     PROBE = "#!lua", "probe.lua";
 }

@@ -82,10 +82,23 @@ local function add_row(log, index, blocks, ms, time, row, renew)
   end
 end
 
+-- Counts one more of a kind, or of the rest where there are `most` kinds already. The first kind makes the key, so only a
+-- new kind needs to look at when it ends.
+local function count(key, ms, most, kind, rest)
+  if tonumber(redis.call('ZADD', key, 'INCR', 1, kind)) > 1 then return end
+  if redis.call('ZCOUNT', key, '-inf', '+inf') > most then
+    redis.call('ZREM', key, kind)
+    redis.call('ZADD', key, 'INCR', 1, rest)
+  end
+  keep(key, ms)
+end
+
 -- Writes what follows a value, from ARGV[at] to the end, any number of:
 --   'e' · outbox · key of the effect · its name · ms until it is due · ms to keep it · its bytes after the first 10
 --   'l' · call log · ms to keep the record · place (29 bytes) · the rest of the entry · starts of the blocks of its index
 --       · what stands before the names of those · class and marks of the row
+--   't' · tallies of the minute · of the hour · ms to keep each · most kinds · kind · kind of the rest
+--       · how many kinds there may be for one more prefix · prefix · prefix of the rest
 --   'h' · key of the hold that ends · raw id of who must hold it
 local function follow(now, at)
   while ARGV[at] do
@@ -109,6 +122,12 @@ local function follow(now, at)
         if #old > 0 then redis.call('ZREM', ARGV[at + 1], unpack(old)) end
       end
       at = at + 8
+    elseif kind == 't' then
+      local minute, hour, most = ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 5])
+      count(minute, ARGV[at + 3], most, ARGV[at + 6], ARGV[at + 7])
+      count(hour, ARGV[at + 4], most, ARGV[at + 6], ARGV[at + 7])
+      count(hour, ARGV[at + 4], tonumber(ARGV[at + 8]), ARGV[at + 9], ARGV[at + 10])
+      at = at + 11
     else
       if redis.call('GETRANGE', ARGV[at + 1], 0, 21) == ARGV[at + 2] then redis.call('DEL', ARGV[at + 1]) end
       at = at + 3

@@ -29,6 +29,7 @@ const ROUTES: &[(&str, &str, Option<&str>)] = &[
     ("get", "/v1/calls/{id}", Some("calls")),
     ("get", "/v1/dead-letters", Some("admin")),
     ("post", "/v1/dead-letters/{id}/revive", Some("admin")),
+    ("get", "/v1/stats", Some("calls")),
     ("get", "/v1/verifications", Some("verify")),
     ("post", "/v1/verifications", Some("verify")),
     ("get", "/v1/verifications/{id}", Some("verify")),
@@ -225,6 +226,7 @@ async fn a_view_token_reads_its_verification_and_nothing_else() {
         ("POST", format!("/v1/verifications/{id}/redial")),
         ("POST", format!("/v1/verifications/{id}/view-token")),
         ("GET", String::from("/v1/calls")),
+        ("GET", String::from("/v1/stats")),
         ("GET", String::from("/v1/caller-ids")),
         ("GET", String::from("/metrics")),
     ] {

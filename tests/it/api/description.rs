@@ -108,7 +108,10 @@ async fn the_shape_of_documents_is_promised() {
         .unwrap()
         .iter()
         .map(|(name, schema)| {
-            let members = schema["properties"].as_object().into_iter().flatten().map(|(member, _)| member.as_str());
+            // What is taken in from another schema stands there.
+            let parts = schema["allOf"].as_array().into_iter().flatten().chain([schema]);
+            let members =
+                parts.filter_map(|part| part["properties"].as_object()).flatten().map(|(member, _)| member.as_str());
             let words = schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str);
             format!("{name}: {}", members.chain(words).collect::<Vec<_>>().join(" "))
         })

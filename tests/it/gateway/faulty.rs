@@ -11,8 +11,8 @@ use std::{
 use ringproof::{
     id::{CallId, EffectId, NumberHash, VerificationId},
     store::{
-        CallQuery, Changed, Commit, Committed, Created, DeadLetter, Due, Held, IdempotencyKey, ListQuery, Outgoing,
-        Page, Pending, Remembered, Store, StoreError, StoreHealth,
+        CallQuery, Changed, Commit, Committed, Counts, Created, DeadLetter, Due, Held, IdempotencyKey, ListQuery,
+        Outgoing, Page, Pending, Remembered, Store, StoreError, StoreHealth, TallyQuery,
     },
     time::Timestamp,
     verification::{CallRecord, Delivery, Verification},
@@ -141,6 +141,10 @@ impl Store for Faulty {
     }
     fn erase<'a>(&'a self, records: &'a [CallRecord]) -> Pending<'a, usize> {
         self.run(self.inner.erase(records))
+    }
+
+    fn tallies(&self, query: TallyQuery) -> Pending<'_, Vec<Counts>> {
+        self.run(self.inner.tallies(query))
     }
     fn changes(&self) -> tokio::sync::broadcast::Receiver<Changed> {
         self.inner.changes()

@@ -8,7 +8,7 @@ use ringproof::{
     dtmf::Digits,
     id::{EffectId, VerificationId},
     outcome::{Fault, Status},
-    store::{Commit, Committed, Created, EffectKind, NewEffect, Store},
+    store::{Commit, Committed, Created, EffectKind, NewEffect, Store, Tally},
     time::{Clock, SystemClock, Timestamp},
     verification::{Aside, Cause, Effect, End, Input, PlaceResult, Signal, Stepped, Verification},
 };
@@ -86,6 +86,7 @@ fn commit<'a>(value: &'a Verification, stepped: &Stepped) -> Commit<'a> {
         spends: stepped.spends,
         effects: kept.collect(),
         records: records.collect(),
+        tally: Tally::of(value).filter(|_| stepped.effects.contains(&Effect::Report)),
         release: value.deadline().is_none(),
         keep_for: KEEP,
         keep_records_for: KEEP,

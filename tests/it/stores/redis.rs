@@ -12,7 +12,7 @@ use std::{
 use futures_util::StreamExt;
 use ringproof::{
     outcome::Status,
-    store::{self, CallQuery, Changed, Committed, Created, IdempotencyKey, Store, StoreError, StoreHealth},
+    store::{self, CallQuery, Changed, Committed, Created, IdempotencyKey, Span, Store, StoreError, StoreHealth},
     time::{Clock, SystemClock},
     verification::Verification,
 };
@@ -22,7 +22,10 @@ use super::{
     lab::{Lab, config, open, until},
     life,
     sample::{KEEP, commit, effect, id, next, number, record, verification},
-    suite,
+    suite::{
+        self,
+        tallies::{counted, tally},
+    },
 };
 use crate::{
     tidy,
@@ -90,7 +93,7 @@ async fn lost_scripts_are_not_noticed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cut_connections_lose_nothing_and_double_nothing() {
     let lab = Lab::redis().await;
-    let mut value = created(lab.store.as_ref(), 1).await;
+    let (mut value, begin) = (created(lab.store.as_ref(), 1).await, lab.now().await);
     let stop = Arc::new(AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -104,7 +107,9 @@ async fn cut_connections_lose_nothing_and_double_nothing() {
                 for _ in 0..300 {
                     let after = next(&value);
                     // Also an attempt whose answer is lost with the connection counts once, and is answered.
-                    let committed = lab.store.commit(commit(&after)).await.unwrap();
+                    let mut change = commit(&after);
+                    change.tally = Some(tally(&after, begin));
+                    let committed = lab.store.commit(change).await.unwrap();
                     assert!(matches!(committed, Committed::Done(_)), "{committed:?} at {}", after.revision);
                     value = after;
                 }
@@ -113,6 +118,8 @@ async fn cut_connections_lose_nothing_and_double_nothing() {
         stop.store(true, Ordering::Relaxed);
     });
     assert_eq!(lab.store.load(value.id).await.unwrap().unwrap().revision, 301);
+    let hours = counted(lab.store.as_ref(), Span::Hour, begin).await;
+    assert_eq!(hours.outcomes.values().chain(hours.prefixes.values()).copied().collect::<Vec<_>>(), [300, 300]);
     let cut: String = lab.servers[0].send(&["INFO", "stats"]);
     let connections = cut.lines().find_map(|line| line.strip_prefix("total_connections_received:")).unwrap();
     assert!(connections.parse::<u32>().unwrap() > 20, "{connections} connections");
@@ -215,24 +222,6 @@ async fn a_killed_server_keeps_what_it_answered() {
         changes.try_recv().is_ok_and(|told| told == Changed::Verification(after.id))
     })
     .await;
-}
-
-#[tokio::test]
-async fn several_beside_each_other_share_everything() {
-    let lab = Lab::redis().await;
-    let other = open(&lab.servers[0].url()).await;
-    let mut changes = other.changes();
-    let value = verification(1, "a");
-    other.follow(value.id).await.unwrap();
-    let mut change = commit(&value);
-    change.effects = vec![effect(&value, 0)];
-    lab.store.create(change).await.unwrap();
-    // What is followed before the subscription stands is told to be looked at first.
-    until("it is told", async || changes.try_recv() == Ok(Changed::Verification(value.id))).await;
-    assert_eq!(other.load(value.id).await.unwrap().unwrap().revision, 1);
-    let (ours, theirs) = tokio::join!(lab.store.take(10, KEEP), other.take(10, KEEP));
-    assert_eq!(ours.unwrap().len() + theirs.unwrap().len(), 1);
-    assert_eq!(lab.store.number_key([1; 32]).await.unwrap(), other.number_key([2; 32]).await.unwrap());
 }
 
 #[tokio::test]
@@ -408,6 +397,7 @@ async fn lives(store: &dyn Store, n: u32) {
             change.records = vec![record(&value, 0, SystemClock.now())];
             change.effects = vec![effect(&value, 0)];
             change.release = true;
+            change.tally = Some(tally(&value, SystemClock.now()));
         }
         assert!(matches!(store.commit(change).await.unwrap(), Committed::Done(_)));
     }
@@ -432,8 +422,24 @@ async fn every_key_expires_and_none_holds_a_number() {
         .iter()
         .map(|key| key.split_once('}').unwrap().1.split(':').nth(1).unwrap().to_owned())
         .collect();
-    let expected =
-        ["c", "dead", "h", "i", "log", "log-c", "log-index", "log-m", "log-t", "number-key", "probe", "r", "v", "x"];
+    let expected = [
+        "c",
+        "dead",
+        "h",
+        "i",
+        "log",
+        "log-c",
+        "log-index",
+        "log-m",
+        "log-t",
+        "number-key",
+        "probe",
+        "r",
+        "th",
+        "tm",
+        "v",
+        "x",
+    ];
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), expected);
 }
 

@@ -105,6 +105,7 @@ pub(crate) fn commit(value: &Verification) -> Commit<'_> {
         spends: None,
         effects: Vec::new(),
         records: Vec::new(),
+        tally: None,
         release: false,
         keep_for: KEEP,
         keep_records_for: KEEP,

@@ -4,3 +4,4 @@ pub(crate) mod changes;
 pub(crate) mod effects;
 pub(crate) mod far_back;
 pub(crate) mod listings;
+pub(crate) mod tallies;
