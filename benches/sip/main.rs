@@ -2,7 +2,7 @@
 //! media both ways, beside a floor that is measured in the same run.
 //!
 //! `make bench-sip` runs it in full with the release profile; under `cargo test` it runs small, and fails when a call is
-//! lost.
+//! lost. `make bench-sip ARGS=--minutes=30` makes calls for so long instead, and looks at memory: see `long.rs`.
 //!
 //! The floor (`bare`) makes the same calls with as many RTP packets, and does nothing else: see `bare.rs`. Both callers
 //! run on one core in turn; SIPp, the ear that hears and presses, Redis and the driver share the other.
@@ -22,6 +22,7 @@ mod bare;
 mod callee;
 mod callers;
 mod ear;
+mod long;
 #[path = "../verifications/machine.rs"]
 mod machine;
 mod rounds;
@@ -43,6 +44,9 @@ fn main() {
             let size = if words.contains(&"--bench") { Scale::FULL } else { Scale::SMALL };
             let rounds = words.iter().find_map(|word| word.strip_prefix("--rounds=")?.parse().ok());
             let scale = Scale { rounds: rounds.unwrap_or(size.rounds), noise: words.contains(&"--noise"), ..size };
+            if let Some(minutes) = words.iter().find_map(|word| word.strip_prefix("--minutes=")?.parse().ok()) {
+                return tokio::runtime::Runtime::new().unwrap().block_on(long::run(minutes));
+            }
             let cores = machine::cores();
             move_away(cores);
             let results = tokio::runtime::Runtime::new().unwrap().block_on(rounds::run(&scale, cores));

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Longest wait for the last call to end after all were begun and listened.
-const LOST_AFTER: Duration = Duration::from_secs(60);
+pub(crate) const LOST_AFTER: Duration = Duration::from_secs(60);
 /// Between two looks at memory and at the calls that are up.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 

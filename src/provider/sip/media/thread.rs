@@ -14,11 +14,15 @@ use crate::time::Timestamp;
 
 /// Packets are spread over so many milliseconds.
 const SPREAD_MS: u64 = 20;
+/// How much more the thread weighs than others of this machine: packets are late by as long as it waits for a core.
+const NICER: i32 = -10;
 /// How late a slot may be and still be served; what is later is left out, so that a stall does not end in a flood.
 const MAX_LATE_MS: u64 = 100;
 
 /// Serves legs until nobody can open one any more and the last one is closed.
 pub(super) fn run(newcomers: &Receiver<Newcomer>) {
+    // Linux keeps this for each thread. Where the machine does not let us, packets come as it pleases.
+    let _as_usual = rustix::process::nice(NICER);
     let start = now();
     let mut switch = Switch {
         wheel: Wheel::new(0),
