@@ -1,6 +1,9 @@
 //! Owns where log lines and measurements go. Log lines leave through a bounded queue that drops: a sink that does not
 //! read never stops a call. Only this crate's own lines are written, whatever the filter says, because only its types
 //! are known to mask numbers and secrets; libraries may log what they are given. What is logged is decided elsewhere.
+//! Spans have their own way, [`traces`].
+
+mod traces;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -11,6 +14,8 @@ use std::{
     },
     time::Duration,
 };
+
+pub use traces::{Config as TracesConfig, Sampler, Traces, TracesError, start_traces};
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;

@@ -94,11 +94,22 @@ pub trait Clock: Send + Sync {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
-impl Clock for SystemClock {
+impl SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+    fn since_epoch() -> Duration {
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+    }
+
+    /// The time now in whole nanoseconds since the Unix epoch, for measurements; nothing is decided by it.
+    #[must_use]
+    pub fn now_ns(&self) -> u64 {
+        u64::try_from(Self::since_epoch().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+        Timestamp(u64::try_from(Self::since_epoch().as_millis()).unwrap_or(u64::MAX))
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 
+use metrics_exporter_prometheus::PrometheusHandle;
+
 use super::{ConfigArguments, Exit, Outcome, output::Output};
 use crate::{
     config::{self, Sources},
+    gateway::SystemEntropy,
     serve::{Ringproof, stop_signal},
     telemetry,
 };
@@ -68,9 +71,24 @@ pub(super) fn run(arguments: &Arguments, out: &mut Output) -> Outcome {
     for warning in &loaded.config.warnings {
         tracing::warn!("{warning}");
     }
+    let recorder = match telemetry::start_metrics() {
+        Ok(recorder) => recorder,
+        Err(error) => {
+            out.fault(&error.to_string())?;
+            return Ok(Exit::Broken);
+        }
+    };
+    let traces = match telemetry::start_traces(&loaded.config.traces, &SystemEntropy) {
+        Ok(traces) => traces,
+        Err(error) => {
+            out.fault(&chain(&error))?;
+            return Ok(Exit::Broken);
+        }
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(serve(&loaded.config, flows));
+    let served = runtime.block_on(serve(&loaded.config, flows, recorder));
     runtime.shutdown_background();
+    drop(traces);
     match served {
         Ok(true) => {}
         Ok(false) => tracing::warn!("stopped, before everything that was begun was done"),
@@ -84,8 +102,11 @@ pub(super) fn run(arguments: &Arguments, out: &mut Output) -> Outcome {
     Ok(Exit::Done)
 }
 
-async fn serve(config: &config::Config, flows: crate::callflow::Flows) -> Result<bool, String> {
-    let recorder = telemetry::start_metrics().map_err(|error| error.to_string())?;
+async fn serve(
+    config: &config::Config,
+    flows: crate::callflow::Flows,
+    recorder: PrometheusHandle,
+) -> Result<bool, String> {
     let service = Ringproof::open(config, flows, Some(recorder), None).await.map_err(|error| chain(&error))?;
     let signal = async {
         if let Err(error) = stop_signal().await {

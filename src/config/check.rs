@@ -15,7 +15,8 @@ use crate::{
 
 /// Notes what does not fit, and what is better done otherwise.
 pub(super) fn check(config: &mut Config, tree: &mut Tree) {
-    let told = [config.verification.faults(), config.logs.faults(), config.server.faults()].concat();
+    let told =
+        [config.verification.faults(), config.logs.faults(), config.traces.faults(), config.server.faults()].concat();
     let told = told.into_iter().chain(config.callbacks.signing_secrets().err());
     for text in told {
         tree.told(&text);

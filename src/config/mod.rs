@@ -6,6 +6,7 @@ mod carriers;
 mod check;
 mod read;
 mod secrets;
+mod standard;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -49,7 +50,8 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 /// Most files of call flows in a folder.
 const MAX_FLOW_FILES: usize = 256;
 /// Sections with one table each.
-const SECTIONS: [&str; 8] = ["server", "store", "numbers", "verification", "callflows", "callbacks", "logs", "client"];
+const SECTIONS: [&str; 9] =
+    ["server", "store", "numbers", "verification", "callflows", "callbacks", "logs", "traces", "client"];
 
 /// The configuration of a ringproof.
 #[derive(Debug, Clone)]
@@ -72,6 +74,8 @@ pub struct Config {
     pub callbacks: CallbacksConfig,
     /// `[logs]`
     pub logs: telemetry::Config,
+    /// `[traces]`
+    pub traces: telemetry::TracesConfig,
     /// `[client]`
     pub client: ClientConfig,
     /// What is allowed, but better not so; each with what to do.
@@ -223,10 +227,14 @@ pub struct Loaded {
 /// There is none, or everything that is wrong with it.
 pub fn load(sources: &Sources) -> Result<Loaded, LoadError> {
     let (mut tree, file) = gather(sources)?;
+    let warnings = standard::fill_in(&mut tree, &sources.environment);
     let config = typed(&mut tree, file.as_deref());
     let mut faults = tree.faults;
     match config {
-        Some(config) if faults.is_empty() => Ok(Loaded { config, file }),
+        Some(mut config) if faults.is_empty() => {
+            config.warnings.extend(warnings);
+            Ok(Loaded { config, file })
+        }
         Some(_) | None => {
             faults.sort();
             Err(LoadError::Faults(faults))
@@ -330,6 +338,7 @@ fn typed(tree: &mut Tree, file: Option<&FilePath>) -> Option<Config> {
     let callflows: Option<CallFlowsConfig> = read::read(tree, &section("callflows"));
     let callbacks = read::read(tree, &section("callbacks"));
     let logs = read::read(tree, &section("logs"));
+    let traces = read::read(tree, &section("traces"));
     let client = read::read(tree, &section("client"));
     let carriers = carriers::read(tree);
     let api_keys = list(tree, "api_keys");
@@ -343,6 +352,7 @@ fn typed(tree: &mut Tree, file: Option<&FilePath>) -> Option<Config> {
         api_keys,
         callbacks: callbacks?,
         logs: logs?,
+        traces: traces?,
         client: client?,
         warnings: Vec::new(),
     };

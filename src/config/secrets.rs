@@ -13,12 +13,13 @@ const SUFFIX: &str = "_file";
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// Secrets by their section and key; `*` stands for every entry of a list.
-const SECRETS: [[&str; 3]; 15] = [
+const SECRETS: [[&str; 3]; 16] = [
     ["store", "", "url"],
     ["store", "", "password"],
     ["numbers", "", "hash_key"],
     ["callbacks", "", "secret"],
     ["callbacks", "", "secret_previous"],
+    ["traces", "", "headers"],
     ["client", "", "api_key"],
     ["carriers", "*", "auth_token"],
     ["carriers", "*", "auth_token_previous"],

@@ -445,6 +445,7 @@ fn the_reference_names_every_setting() {
         ("callflows", known::<CallFlowsConfig>("")),
         ("callbacks", known::<CallbacksConfig>("")),
         ("logs", known::<telemetry::Config>("")),
+        ("traces", known::<telemetry::TracesConfig>("")),
         ("client", known::<ClientConfig>("")),
     ];
     for (section, known) in &sections {
@@ -479,7 +480,8 @@ fn the_reference_holds_the_defaults() {
         };
     }
     same!("store": store::Config, "numbers": NumbersConfig, "verification": VerificationConfig,
-        "callflows": CallFlowsConfig, "callbacks": CallbacksConfig, "client": ClientConfig);
+        "callflows": CallFlowsConfig, "callbacks": CallbacksConfig, "traces": telemetry::TracesConfig,
+        "client": ClientConfig);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use metrics::{counter, histogram};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{debug, info};
 
-use super::{Shell, document::end_word, measure, report};
+use super::{Shell, document::end_word, measure, report, traced};
 use crate::{
     callflow::CallFlow,
     id::{EffectId, VerificationId},
@@ -226,6 +226,7 @@ impl Shell {
     ) {
         if after.is_final() && !before.is_some_and(Verification::is_final) {
             tell_outcome(after);
+            traced::tell_outcome(after);
         }
         if let Some(before) = before {
             measure::tell_change(before, after);
@@ -236,7 +237,10 @@ impl Shell {
                 Effect::Place { call } => self.offer(after, call),
                 Effect::HangUp { call } => self.errand(outgoing(id, EffectKind::HangUp, call, payload)),
                 Effect::Report => self.errand(outgoing(id, EffectKind::Report, 0, payload)),
-                Effect::Record { call } => tell_call(after, call),
+                Effect::Record { call } => {
+                    tell_call(after, call);
+                    traced::tell_call(after, call);
+                }
             }
         }
         if let Some(deadline) = after.deadline() {

@@ -12,8 +12,10 @@ use super::{
 };
 use crate::{
     id::VerificationId,
+    span,
     store::{Created, IdempotencyKey, Remembered, StoreError},
     time::Timestamp,
+    trace::Trace,
     verification::{Stepped, Verification},
 };
 
@@ -38,6 +40,15 @@ pub struct CreatedVerification {
     pub document: VerificationDocument,
     /// Whether an earlier request with the same idempotency key made it.
     pub replayed: bool,
+}
+
+/// What is asked for, admitted.
+struct Asked {
+    client: Client,
+    now: Timestamp,
+    admitted: Admitted,
+    /// Where in a trace it belongs.
+    trace: Option<Trace>,
 }
 
 impl Gateway {
@@ -94,26 +105,25 @@ impl Shell {
             fingerprint: keys::fingerprint(body_fingerprint),
             id,
         });
-        let (shell, client) = (Arc::clone(self), client.clone());
-        self.in_task(async move { shell.make(&client, id, now, admitted, key).await }).await?
+        let asked = Asked { client: client.clone(), now, admitted, trace: span::origin() };
+        let shell = Arc::clone(self);
+        self.in_task(async move { shell.make(id, asked, key).await }).await?
     }
 
     async fn make(
         self: &Arc<Self>,
-        client: &Client,
         id: VerificationId,
-        now: Timestamp,
-        admitted: Admitted,
+        asked: Asked,
         key: Option<IdempotencyKey>,
     ) -> Result<CreatedVerification, Refusal> {
-        let Some(key) = key else { return self.write(client, id, now, admitted).await };
+        let Some(key) = key else { return self.write(id, asked).await };
         let id =
             match self.store.remember(&key, self.verification.keep_for).await.map_err(|fault| store_away(&fault))? {
                 Remembered::New => id,
                 Remembered::Other => return Err(Refusal::IdempotencyKeyReused),
                 Remembered::Same(first, since) => match self.fresh(first).await {
                     Ok(v) => return Ok(replayed(&v)),
-                    Err(Trouble::NotThere) if now.since(since) < IN_PROGRESS => {
+                    Err(Trouble::NotThere) if asked.now.since(since) < IN_PROGRESS => {
                         return Err(Refusal::IdempotencyInProgress);
                     }
                     // Whoever came first died before anything was written.
@@ -121,7 +131,7 @@ impl Shell {
                     Err(_) => return Err(Refusal::StoreAway),
                 },
             };
-        let made = self.write(client, id, now, admitted).await;
+        let made = self.write(id, asked).await;
         if let Err(Refusal::AlreadyPending { .. } | Refusal::NumberBusy { .. }) = made
             && let Err(fault) = self.store.forget(&key).await
         {
@@ -131,16 +141,12 @@ impl Shell {
     }
 
     /// The one write.
-    async fn write(
-        self: &Arc<Self>,
-        client: &Client,
-        id: VerificationId,
-        now: Timestamp,
-        admitted: Admitted,
-    ) -> Result<CreatedVerification, Refusal> {
+    async fn write(self: &Arc<Self>, id: VerificationId, asked: Asked) -> Result<CreatedVerification, Refusal> {
+        let Asked { client, now, admitted, trace } = asked;
         let flow = self.flow(&admitted.request.flow).unwrap_or(&self.default_flow);
         let expires_at = now.plus(admitted.life);
-        let (v, effects) = Verification::start(id, now, expires_at, admitted.request, flow, self.random());
+        let (mut v, effects) = Verification::start(id, now, expires_at, admitted.request, flow, self.random());
+        v.trace = trace;
         let stepped = Stepped { changed: true, effects, ..Stepped::default() };
         let (mut tries, end) = (1, Instant::now() + WRITE_LIMIT);
         loop {

@@ -15,11 +15,13 @@ use super::{
     Shell,
     change::{Changed, When},
     lane::Lane,
+    traced,
 };
 use crate::{
     id::{CallId, NumberHash, VerificationId},
     outcome::Fault,
     provider::{LiveCall, Order},
+    span,
     store::Held,
     verification::{Cause, End, Input, PlaceResult, Placement, Target, Verification},
 };
@@ -97,11 +99,14 @@ impl Shell {
         };
         let Some(order) = self.order(&taken, call) else { return };
         let began = self.clock.now();
-        let result = match timeout(PLACE_LIMIT, lane.carrier.provider.place(&order)).await {
+        let told = traced::begin_placement(&taken, &order, &lane.carrier.name);
+        let asking = span::below(told.as_ref().map(|told| told.here().clone()), lane.carrier.provider.place(&order));
+        let result = match timeout(PLACE_LIMIT, asking).await {
             Ok(result) => result,
             Err(_) => PlaceResult::Unknown { cause: our_cause(End::CarrierError, Fault::Carrier, "no_answer_in_time") },
         };
         let now = self.clock.now();
+        traced::end_placement(told, &result);
         lane.learn(&result, now);
         tell_placement(lane, call, &result, now.since(began));
         self.write_placed(call, result).await;

@@ -33,6 +33,7 @@ mod sign;
 mod stats;
 mod sweep;
 mod tasks;
+mod traced;
 mod turns;
 mod watch;
 mod webhook;

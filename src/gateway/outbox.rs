@@ -13,11 +13,13 @@ use tracing::{error, info, warn};
 use super::{
     Shell,
     report::{Attempt, next_attempt},
+    traced,
 };
 use crate::{
     id::EffectId,
     outcome::DeliveryOutcome,
     provider::HangUpError,
+    span,
     store::{EffectKind, Outgoing, StoreError},
     time::Timestamp,
     verification::Delivery,
@@ -103,7 +105,8 @@ impl Shell {
         };
         let Some((carrier, call)) = Self::live_call(&v, effect.call) else { return self.done(effect.id).await };
         let Some(lane) = self.lanes.get(&carrier) else { return self.done(effect.id).await };
-        let asked = timeout(HANG_UP_LIMIT, lane.carrier.provider.hang_up(&call)).await;
+        let asking = span::below(traced::of_call(&v, effect.call), lane.carrier.provider.hang_up(&call));
+        let asked = timeout(HANG_UP_LIMIT, asking).await;
         let outcome = match asked {
             Ok(Ok(())) => "done",
             Ok(Err(HangUpError::Never(_))) => "refused",
@@ -128,7 +131,7 @@ impl Shell {
 
     async fn report(&self, effect: &Outgoing) {
         let now = self.clock.now();
-        let (attempt, status) = self.reporter.attempt(effect.id, &effect.payload, now).await;
+        let (attempt, status) = self.reporter.attempt(effect, now).await;
         let took = self.clock.now().since(now);
         histogram!("ringproof_report_seconds").record(took.as_secs_f64());
         let id = effect.id.verification;

@@ -9,14 +9,22 @@ use jiff::fmt::rfc2822;
 use minicbor::{Decode, Encode};
 use reqwest::redirect::Policy;
 use serde::Serialize;
+use url::Url;
 
 use super::{
     VerificationDocument,
     addresses::{GuardedResolver, LookUp, Reach, SystemLookUp},
     document::{document, status_event},
     sign::{SigningSecret, signatures},
+    traced,
 };
-use crate::{id::EffectId, time::Timestamp, verification::Verification};
+use crate::{
+    span::{self, Kind, Open},
+    store::Outgoing,
+    time::Timestamp,
+    trace::{TRACEPARENT, TRACESTATE, Trace},
+    verification::Verification,
+};
 
 /// Longest time of one attempt.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(15);
@@ -48,6 +56,9 @@ struct Payload {
     url: String,
     #[cbor(n(1), with = "minicbor::bytes")]
     body: Vec<u8>,
+    /// Where in a trace the attempts belong.
+    #[n(2)]
+    trace: Option<Trace>,
 }
 
 /// The body of a result.
@@ -64,7 +75,7 @@ pub(super) fn payload(v: &Verification) -> Option<Vec<u8>> {
     let message =
         Message { r#type: status_event(v.status), timestamp: v.decided_at.unwrap_or(v.created_at), data: document(v) };
     let body = serde_json::to_vec(&message).ok()?;
-    minicbor::to_vec(Payload { url, body }).ok()
+    minicbor::to_vec(Payload { url, body, trace: traced::of(v) }).ok()
 }
 
 /// What came of one attempt.
@@ -132,9 +143,11 @@ impl Reporter {
     }
 
     /// Tries once to post a result. With the HTTP status of the answer, if there was one.
-    pub(super) async fn attempt(&self, id: EffectId, payload: &[u8], now: Timestamp) -> (Attempt, Option<u16>) {
+    pub(super) async fn attempt(&self, effect: &Outgoing, now: Timestamp) -> (Attempt, Option<u16>) {
         let given_up = |why: &str| (Attempt::GivenUp { why: why.to_owned() }, None);
-        let Ok(Payload { url, body }) = minicbor::decode(payload) else { return given_up("unreadable entry") };
+        let Ok(Payload { url, body, trace }) = minicbor::decode(&effect.payload) else {
+            return given_up("unreadable entry");
+        };
         let url = match self.reach.check_url(&url) {
             Ok(url) => url,
             Err(why) => return given_up(why),
@@ -142,8 +155,9 @@ impl Reporter {
         if self.secrets.is_empty() {
             return (failed("no signing secret is configured"), None);
         }
-        let (id, timestamp) = (id.to_string(), now.as_secs());
-        let request = self
+        let mut told = trace.as_ref().and_then(|trace| begin(trace, &url, effect.attempts));
+        let (id, timestamp) = (effect.id.to_string(), now.as_secs());
+        let mut request = self
             .client
             .post(url)
             .header(header::CONTENT_TYPE, "application/json")
@@ -151,14 +165,51 @@ impl Reporter {
             .header("webhook-id", id)
             .header("webhook-timestamp", timestamp)
             .body(body);
+        // The backend knows its own trace again, whether we keep spans of it or not.
+        if let Some(place) = told.as_ref().map(Open::here).or(trace.as_ref()) {
+            request = request.header(TRACEPARENT, place.traceparent());
+            if let Some(state) = place.tracestate() {
+                request = request.header(TRACESTATE, state);
+            }
+        }
         match request.send().await {
             Ok(response) => {
                 let (status, attempt) = (response.status(), judge(response.status(), response.headers(), now));
+                tell_status(told.as_mut(), status);
                 drain(response).await;
                 (attempt, Some(status.as_u16()))
             }
-            Err(fault) => (failed(fault_word(&fault)), None),
+            Err(fault) => {
+                if let Some(told) = &mut told {
+                    told.fail(if fault.is_timeout() { "timeout" } else { "no_answer" });
+                }
+                (failed(fault_word(&fault)), None)
+            }
         }
+    }
+}
+
+/// Begins to tell of an attempt (OpenTelemetry's semantic conventions for HTTP clients). Of the URL only whose it is: the
+/// rest is the backend's own and may be secret.
+fn begin(trace: &Trace, url: &Url, attempts: u32) -> Option<Open> {
+    let mut told = span::begin(trace, Kind::Client, "POST")?;
+    told.word("http.request.method", "POST");
+    told.word("url.full", format!("{}/REDACTED", url.origin().ascii_serialization()));
+    told.word("server.address", url.host_str().unwrap_or_default().to_owned());
+    told.number("server.port", url.port_or_known_default().unwrap_or_default());
+    if attempts > 0 {
+        told.number("http.request.resend_count", attempts);
+    }
+    Some(told)
+}
+
+fn tell_status(told: Option<&mut Open>, status: StatusCode) {
+    let Some(told) = told else { return };
+    told.number("http.response.status_code", status.as_u16());
+    if status.is_client_error() || status.is_server_error() {
+        told.fail(status.as_str().to_owned());
+    } else {
+        told.settle();
     }
 }
 

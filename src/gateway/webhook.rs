@@ -10,12 +10,14 @@ use super::{
     Gateway, Shell,
     change::{Changed, Trouble, ignored_word},
     measure::Invariant,
+    traced,
 };
 use crate::{
     callflow::{Script, Then},
     id::{CallId, CallToken},
     phone::E164,
     provider::{Accepted, Endpoint, Inbound, Line, Pending, Provider, Refused, Reply, Switchboard},
+    span::{self, Asked},
     verification::{Aside, Ignored, Input, Signal, Verification},
 };
 
@@ -58,9 +60,9 @@ impl Gateway {
         };
         counter!("ringproof_webhooks_total", "carrier" => name.clone(), "kind" => signal_word(&signal)).increment(1);
         let heard = Heard { token, carrier: name, carrier_call_id, to, signal, aside };
-        let (shell, endpoint) = (Arc::clone(&self.shell), inbound.to);
+        let (shell, endpoint, asked) = (Arc::clone(&self.shell), inbound.to, span::asked());
         // A carrier that hangs up on us must not leave half a change behind.
-        let answer = self.shell.tasks.spawn(async move { shell.answer(&*provider, endpoint, heard).await });
+        let answer = self.shell.tasks.spawn(async move { shell.answer(&*provider, endpoint, heard, asked).await });
         match answer.await {
             Ok(answer) => answer,
             Err(fault) => {
@@ -83,6 +85,7 @@ impl Shell {
         provider: &dyn Provider,
         endpoint: Endpoint,
         heard: Heard,
+        asked: Option<Arc<Asked>>,
     ) -> Result<Reply, WebhookRefused> {
         let (token, carrier) = (heard.token, heard.carrier.clone());
         let v = match self.hear(heard).await {
@@ -90,6 +93,9 @@ impl Shell {
             Err(NotHeard::NotOurs(why)) => return Err(self.refuse(&carrier, why)),
             Err(NotHeard::Trouble) => return Ok(self.apology(provider, token.call)),
         };
+        if let (Some(asked), Some(call)) = (asked, traced::of_call(&v, token.call.index)) {
+            asked.join(&call);
+        }
         let (Endpoint::Flow | Endpoint::Keys { .. }) = endpoint else { return Ok(provider.acknowledge()) };
         if !self.is_playable(&v) {
             error!(verification.id = %v.id, "the call flow was changed under a running call: the callee hears an apology");

@@ -14,7 +14,7 @@ use super::{
     limits::{Allowance, Limiter},
     problem::{self, Problem},
 };
-use crate::{gateway::Client, id::Entropy, secret::Secret};
+use crate::{gateway::Client, id::Entropy, secret::Secret, span};
 
 /// Most API keys of one configuration.
 pub const MAX_KEYS: usize = 256;
@@ -301,7 +301,9 @@ impl Keys {
     /// # Errors
     /// The refusal, the same for no key and a wrong one.
     pub(super) fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        bearer(headers).and_then(|key| self.find(key)).ok_or_else(problem::unauthorized)
+        let caller = bearer(headers).and_then(|key| self.find(key)).ok_or_else(problem::unauthorized)?;
+        span::accepted();
+        Ok(caller)
     }
 
     /// The client of this name, as a view token of it names one.

@@ -28,6 +28,11 @@ use super::{
     body,
     cors::Cors,
     problem::{self, Code, MEDIA_TYPE, Problem},
+    traced,
+};
+use crate::{
+    span::{self, Asked},
+    trace::TraceId,
 };
 
 /// How much is worked on at once, and how long it may take.
@@ -176,13 +181,14 @@ impl Edge {
         let began = Instant::now();
         let known = self.routes.at(request.uri().path()).map_or(&self.other, |found| found.value);
         let id = self.next_id();
-        let method = request.method().clone();
-        let traced = trace_id(request.headers());
+        let method = traced::known_method(request.method());
+        let asked = if known.kind == Kind::Probe { None } else { traced::begin(request.headers()) };
+        let named = traced::place(request.headers()).map(|place| place.id);
         let page = if known.for_pages { self.cors.allowed(request.headers()) } else { None };
-        let mut response = if page.is_some() && Cors::is_preflight(&method, request.headers()) {
+        let mut response = if page.is_some() && Cors::is_preflight(request.method(), request.headers()) {
             Cors::preflight()
         } else {
-            self.bounded(known, request).await
+            span::answering(asked.clone(), self.bounded(known, request)).await
         };
         dress(known, &mut response, id);
         if let Some(origin) = page {
@@ -190,7 +196,11 @@ impl Edge {
         }
         let duration = began.elapsed();
         known.measure(response.status(), duration);
-        log(known, &method, response.status(), duration, id, traced.as_deref());
+        let trace = asked.as_deref().and_then(Asked::trace).or(named);
+        log(known, method, response.status(), duration, id, trace);
+        if let Some(asked) = asked {
+            traced::answered(&asked, method, &known.template, response.status());
+        }
         response
     }
 
@@ -309,24 +319,12 @@ fn is_problem(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|value| value == MEDIA_TYPE)
 }
 
-/// The trace that the request belongs to, if a well-formed `traceparent` names one (W3C Trace Context section 3.2).
-fn trace_id(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get("traceparent")?.to_str().ok()?;
-    let mut parts = value.split('-');
-    let (version, trace) = (parts.next()?, parts.next()?);
-    let hex = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    let good =
-        version.len() == 2 && hex(version) && trace.len() == 32 && hex(trace) && trace.bytes().any(|b| b != b'0');
-    good.then(|| trace.to_owned())
-}
-
 /// One line for each request: never its path, query or body, only the route.
-fn log(known: &Known, method: &Method, status: StatusCode, took: Duration, id: [u8; 24], trace: Option<&str>) {
+fn log(known: &Known, method: &str, status: StatusCode, took: Duration, id: [u8; 24], trace: Option<TraceId>) {
     let id = std::str::from_utf8(&id).unwrap_or_default();
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let (route, status) = (&*known.template, status.as_u16());
-    // Methods are a client's own words when they are none of the registered ones.
-    let method = if method.as_str().len() <= 7 { method.as_str() } else { "other" };
+    let trace = trace.map(tracing::field::display);
     match status {
         500.. => tracing::warn!(target: "ringproof::access",
             duration_ms, http.route = route, http.method = method, http.status = status, request.id = id, trace.id = trace,

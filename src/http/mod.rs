@@ -21,6 +21,7 @@ pub mod problem;
 mod query;
 pub mod server;
 mod stats;
+mod traced;
 mod verifications;
 mod webhooks;
 mod wire;

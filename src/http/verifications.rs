@@ -26,6 +26,7 @@ use crate::{
     gateway::{Client, CreateRequest, LONGEST_WAIT, VerificationDocument, VerificationsQuery, ViewToken, document},
     id::VerificationId,
     outcome::Status,
+    span,
     verification::Verification,
 };
 
@@ -207,6 +208,7 @@ impl Reader {
         }
         let Ok(id) = id.parse() else { return Ok(None) };
         let Some(client) = app.gateway.check_view_token(token, id) else { return Ok(None) };
+        span::accepted();
         let allowance = Some(app.view_reads.take(id)?);
         Ok(Some(Self { tenant: app.keys.tenant(&client.name), client, id, allowance }))
     }

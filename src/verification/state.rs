@@ -13,6 +13,7 @@ use crate::{
     phone::{CountryCode, E164},
     secret::Secret,
     time::Timestamp,
+    trace::Trace,
 };
 
 /// One request to prove one person's telephone.
@@ -63,6 +64,9 @@ pub struct Verification {
     /// The callee asked not to be called again.
     #[n(14)]
     pub block_requested: bool,
+    /// Where in a trace of the client, or of ours, it belongs. Nothing is decided by it.
+    #[n(15)]
+    pub trace: Option<Trace>,
 }
 
 /// 128 random bits.

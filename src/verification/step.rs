@@ -57,6 +57,7 @@ impl Verification {
             events: Vec::new(),
             seed: Secret::new(Seed::from(seed)),
             block_requested: false,
+            trace: None,
         };
         let mut step = Step { v: &mut new, now, flow, out: Stepped::default() };
         step.queue_call(0, 0);

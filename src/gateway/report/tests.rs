@@ -13,7 +13,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::id::{Partition, VerificationId};
+use crate::{
+    id::{EffectId, Partition, VerificationId},
+    store::EffectKind,
+};
 
 const NOW: Timestamp = Timestamp::from_ms(1_795_000_000_000);
 
@@ -26,7 +29,32 @@ fn secret() -> SigningSecret {
 }
 
 fn entry(url: &str) -> Vec<u8> {
-    minicbor::to_vec(Payload { url: url.to_owned(), body: b"{}".to_vec() }).unwrap()
+    minicbor::to_vec(Payload { url: url.to_owned(), body: b"{}".to_vec(), trace: None }).unwrap()
+}
+
+fn outgoing(payload: Vec<u8>) -> Outgoing {
+    Outgoing { id: effect(), kind: EffectKind::Report, call: 0, payload, attempts: 0, since: Timestamp::default() }
+}
+
+/// What was kept before traces were: the same bytes.
+#[derive(Encode, Decode)]
+struct BareEntry {
+    #[n(0)]
+    url: String,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    body: Vec<u8>,
+}
+
+#[test]
+fn an_entry_without_a_trace_is_as_it_ever_was() {
+    let before = BareEntry { url: String::from("https://backend.example.com/"), body: b"{}".to_vec() };
+    assert_eq!(minicbor::to_vec(before).unwrap(), entry("https://backend.example.com/"));
+    let trace = Trace::read("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", ["a=b"]);
+    let now = Payload { url: String::from("https://backend.example.com/"), body: b"{}".to_vec(), trace };
+    let bytes = minicbor::to_vec(&now).unwrap();
+    let read: BareEntry = minicbor::decode(&bytes).unwrap();
+    assert_eq!((read.url, read.body), (now.url, now.body), "an older ringproof reads it as well");
+    assert_eq!(minicbor::decode::<Payload>(&bytes).unwrap().trace, now.trace);
 }
 
 #[test]
@@ -110,15 +138,15 @@ fn reaching(reach: Reach, address: &str) -> Reporter {
 async fn a_name_that_leads_here_is_not_called() {
     let (port, connections) = server(String::from("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")).await;
     let public = reaching(Reach::Public, "127.0.0.1");
-    let named = public.attempt(effect(), &entry(&format!("https://backend.example.com:{port}/")), NOW).await.0;
+    let named = public.attempt(&outgoing(entry(&format!("https://backend.example.com:{port}/"))), NOW).await.0;
     assert_eq!(named, failed("the backend could not be reached"));
-    let literal = public.attempt(effect(), &entry(&format!("https://127.0.0.1:{port}/")), NOW).await.0;
+    let literal = public.attempt(&outgoing(entry(&format!("https://127.0.0.1:{port}/"))), NOW).await.0;
     assert!(matches!(literal, Attempt::GivenUp { .. }), "{literal:?}");
-    let plain = public.attempt(effect(), &entry(&format!("http://backend.example.com:{port}/")), NOW).await.0;
+    let plain = public.attempt(&outgoing(entry(&format!("http://backend.example.com:{port}/"))), NOW).await.0;
     assert!(matches!(plain, Attempt::GivenUp { .. }), "{plain:?}");
     assert_eq!(connections.load(Ordering::SeqCst), 0);
     let private = reaching(Reach::Private, "127.0.0.1");
-    let allowed = private.attempt(effect(), &entry(&format!("http://backend.example.com:{port}/")), NOW).await.0;
+    let allowed = private.attempt(&outgoing(entry(&format!("http://backend.example.com:{port}/"))), NOW).await.0;
     assert_eq!(allowed, Attempt::Delivered);
 }
 
@@ -130,21 +158,21 @@ async fn a_redirect_is_not_followed_and_a_long_answer_not_read() {
     let (port, _) = server(redirect).await;
     let private = reaching(Reach::Private, "127.0.0.1");
     let url = |port| format!("http://127.0.0.1:{port}/");
-    let attempt = private.attempt(effect(), &entry(&url(port)), NOW).await.0;
+    let attempt = private.attempt(&outgoing(entry(&url(port))), NOW).await.0;
     assert_eq!(attempt, failed("the backend answered 307"));
     assert_eq!(reached.load(Ordering::SeqCst), 0);
     // More is announced than ever comes: whoever read to the end would wait for it.
     let endless =
         format!("HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n{}", "a".repeat(MOST_ANSWER_BYTES + 1024));
     let (port, _) = server(endless).await;
-    assert_eq!(private.attempt(effect(), &entry(&url(port)), NOW).await.0, Attempt::Delivered);
+    assert_eq!(private.attempt(&outgoing(entry(&url(port))), NOW).await.0, Attempt::Delivered);
 }
 
 #[tokio::test]
 async fn without_a_secret_nothing_is_posted() {
     let silent = Reporter::new(Vec::new(), Reach::Private).unwrap();
     assert!(silent.check_url("https://backend.example.com/").is_err());
-    let attempt = silent.attempt(effect(), &entry("http://127.0.0.1:1/"), NOW).await.0;
+    let attempt = silent.attempt(&outgoing(entry("http://127.0.0.1:1/")), NOW).await.0;
     assert_eq!(attempt, failed("no signing secret is configured"));
-    assert!(matches!(silent.attempt(effect(), b"\xff", NOW).await.0, Attempt::GivenUp { .. }));
+    assert!(matches!(silent.attempt(&outgoing(b"\xff".to_vec()), NOW).await.0, Attempt::GivenUp { .. }));
 }

@@ -15,6 +15,11 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::net::TcpStream;
 use tower::{BoxError, Service};
 
+use crate::{
+    span::{self, Kind, Open},
+    trace::Trace,
+};
+
 /// A client for HTTP/1.1 with and without TLS. Cloning it shares its connections.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
@@ -81,6 +86,26 @@ impl HttpClient {
     /// # Errors
     /// [`NoAnswer`], which tells whether the request may have arrived.
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, NoAnswer> {
+        let Some(mut told) = span::parent().and_then(|parent| begin(&parent, &request)) else {
+            return self.exchange(request).await;
+        };
+        let answer = self.exchange(request).await;
+        match &answer {
+            Ok(answer) => {
+                let status = answer.status();
+                told.number("http.response.status_code", status.as_u16());
+                if status.is_client_error() || status.is_server_error() {
+                    told.fail(status.as_str().to_owned());
+                } else {
+                    told.settle();
+                }
+            }
+            Err(no_answer) => told.fail(no_answer.word()),
+        }
+        answer
+    }
+
+    async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, NoAnswer> {
         let answer = self.inner.request(request.map(Full::new)).await.map_err(|error| {
             if error.is_connect() { NoAnswer::NotSent("connect_failed") } else { NoAnswer::Lost("connection_lost") }
         })?;
@@ -89,6 +114,30 @@ impl HttpClient {
             Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|_| NoAnswer::Lost("answer_cut_short"))?;
         Ok(Response::from_parts(parts, body.to_bytes()))
     }
+}
+
+/// Begins to tell of a request (OpenTelemetry's semantic conventions for HTTP clients). Its path names our account and
+/// the call, and is not told; nor is the carrier told of the trace, which is none of its business.
+fn begin(parent: &Trace, request: &Request<Bytes>) -> Option<Open> {
+    // One of the two that adapters use: a word of ours.
+    let method = request.method().as_str().to_owned();
+    let mut told = span::begin(parent, Kind::Client, method.clone())?;
+    told.word("http.request.method", method);
+    let (uri, host) = (request.uri(), request.uri().host().unwrap_or_default());
+    let scheme = uri.scheme_str().unwrap_or("http");
+    let usual = if scheme == "https" { 443 } else { 80 };
+    told.word(
+        "url.full",
+        format!("{scheme}://{}/REDACTED", uri.authority().map_or(host, |found| without_user(found.as_str()))),
+    );
+    told.word("server.address", host.to_owned());
+    told.number("server.port", uri.port_u16().unwrap_or(usual));
+    Some(told)
+}
+
+/// Host and port of an authority.
+fn without_user(authority: &str) -> &str {
+    authority.rsplit('@').next().unwrap_or(authority)
 }
 
 /// Connects within [`CONNECT_TIME`], name look-up and TLS included.

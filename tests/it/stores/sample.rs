@@ -88,6 +88,7 @@ pub(crate) fn verification(n: u32, client: &str) -> Verification {
         events: vec![Event { seq: 1, at: created_at, call: None, what: What::Queued }],
         seed: Secret::new(Seed::from([n as u8; 16])),
         block_requested: false,
+        trace: None,
     }
 }
 

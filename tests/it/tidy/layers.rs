@@ -5,32 +5,35 @@ use std::collections::BTreeMap;
 use super::source::Source;
 
 /// Words that everything may use: they carry meaning and do nothing.
-const VOCABULARY: [&str; 6] = ["time", "dtmf", "id", "secret", "outcome", "phone"];
+const VOCABULARY: [&str; 7] = ["time", "dtmf", "id", "secret", "outcome", "phone", "trace"];
 
 /// The table: a module of the crate, and what its sources may name beside themselves. A new module begins with a row here.
 /// `vocabulary` stands for [`VOCABULARY`], `everything` for all modules.
-const MAY_NAME: [(&str, &[&str]); 21] = [
+const MAY_NAME: [(&str, &[&str]); 23] = [
     // vocabulary
     ("time", &[]),
     ("dtmf", &[]),
     ("secret", &[]),
     ("outcome", &[]),
     ("phone", &[]),
+    ("trace", &[]),
     ("id", &["time"]),
     ("texts", &["outcome"]),
+    // facade of traces, as `metrics` and `tracing` are of measurements and logs
+    ("span", &["time", "trace"]),
     // pure core
     ("callflow", &["dtmf", "outcome"]),
     ("verification", &["callflow", "vocabulary"]),
     ("sip", &["phone", "dtmf", "time", "secret"]),
     // ports and adapters
     ("store", &["verification", "vocabulary"]),
-    ("provider", &["verification", "callflow", "sip", "vocabulary"]),
+    ("provider", &["verification", "callflow", "sip", "span", "vocabulary"]),
     // shell
-    ("gateway", &["provider", "store", "verification", "callflow", "texts", "vocabulary"]),
+    ("gateway", &["provider", "store", "verification", "callflow", "texts", "span", "vocabulary"]),
     // edge
-    ("http", &["gateway", "provider", "verification", "texts", "vocabulary"]),
+    ("http", &["gateway", "provider", "verification", "texts", "span", "vocabulary"]),
     ("demo", &["gateway", "http", "provider", "texts", "vocabulary"]),
-    ("telemetry", &["vocabulary"]),
+    ("telemetry", &["span", "vocabulary"]),
     // root
     ("config", &["callflow", "store", "provider", "gateway", "http", "telemetry", "vocabulary"]),
     ("serve", &["everything"]),
