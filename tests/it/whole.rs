@@ -5,6 +5,7 @@ mod callees;
 mod crashes;
 mod forgeries;
 mod terminal;
+mod traces;
 mod troubles;
 
 use serde_json::{Value, json};
