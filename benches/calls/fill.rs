@@ -141,6 +141,7 @@ async fn write(store: &Arc<dyn Store>, fact: &Fact) {
         events: Vec::new(),
         seed: Secret::new(Seed::from([0; 16])),
         block_requested: false,
+        trace: None,
     };
     let change = Commit {
         value: &value,
