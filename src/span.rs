@@ -81,8 +81,8 @@ impl Sampling {
         match parent_sampled {
             Some(sampled) if self.parent_based => sampled,
             Some(_) | None => {
-                let place = id.random_part() as f64;
-                place >= (1.0 - self.ratio) * DECIDING
+                // Compared as whole numbers: rounded up, the highest id would be kept of a part that is none.
+                id.random_part() >= ((1.0 - self.ratio) * DECIDING) as u64
             }
         }
     }
