@@ -102,7 +102,7 @@ fn walk(dir: &Path, found: &mut Vec<(String, String)>) {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
         if path.is_dir() {
-            if !["target", ".git", "out"].contains(&name) {
+            if !["target", ".git", "out", "node_modules"].contains(&name) {
                 walk(&path, found);
             }
         } else if let Ok(text) = fs::read_to_string(&path) {
