@@ -5,12 +5,14 @@
 pub mod callflow;
 pub mod commands;
 pub mod config;
+pub mod console;
 pub mod demo;
 pub mod dtmf;
 pub mod gateway;
 pub mod http;
 pub mod id;
 pub mod outcome;
+mod pages;
 pub mod phone;
 pub mod provider;
 pub mod secret;

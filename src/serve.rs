@@ -17,10 +17,12 @@ use tokio::{
     time::{interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::{
     callflow::Flows,
     config::{CarrierConfig, CarrierKind, Config},
+    console::{self, NoClient, Oidc},
     gateway::{Carrier, Gateway, OpenError, Parts, SystemEntropy, VerificationConfig},
     http::{self, Edge, server},
     id::{CallToken, Entropy},
@@ -46,6 +48,9 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(18);
 const UPKEEP: Duration = Duration::from_secs(5);
 /// Most connections to the address that serves measurements alone.
 const METRICS_CONNECTIONS: usize = 64;
+
+/// Most connections to the address that serves the console alone.
+const CONSOLE_CONNECTIONS: usize = 256;
 
 /// Why the service does not start. Each text says what to do, where that is known.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +96,12 @@ pub enum StartError {
     /// The public address is no URL.
     #[error("server.public_url: {0}")]
     PublicUrl(#[from] url::ParseError),
+    /// The console cannot be made.
+    #[error("console: {0}")]
+    Console(#[from] console::NoSeal),
+    /// The console's sign-in through an identity provider cannot be made.
+    #[error(transparent)]
+    Oidc(#[from] NoClient),
     /// Pages beside the API cannot be made.
     #[error("the pages cannot be made: {0}")]
     Pages(String),
@@ -188,6 +199,8 @@ pub struct Ringproof {
     edge: Arc<Edge>,
     max_connections: usize,
     metrics: Option<(TcpListener, Arc<Edge>)>,
+    /// The console, where it has an address of its own.
+    console: Option<(TcpListener, Arc<Edge>)>,
     recorder: Option<PrometheusHandle>,
     stop: CancellationToken,
 }
@@ -216,6 +229,10 @@ impl Ringproof {
             Some(address) => Some(listen("server.metrics_listen", address).await?),
             None => None,
         };
+        let console_listener = match config.console.listen.filter(|_| config.console.enabled) {
+            Some(address) => Some(listen("console.listen", address).await?),
+            None => None,
+        };
         let store = store::open(&config.store).await.map_err(StartError::Store)?;
         let Carriers { carriers, simulators, trunks } = Carriers::new(&config.carriers, &voice(config).await)?;
         // Where port 0 was asked for, the public address is only known now.
@@ -240,6 +257,12 @@ impl Ringproof {
         let mut instance = [0; 8];
         SystemEntropy.fill(&mut instance);
         let instance = u64::from_ne_bytes(instance);
+        let own = console_listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let console = make_console(config, own, &public_url, &gateway, scrape.clone(), &stop)?;
+        let (pages, console) = match console_listener {
+            Some(listener) => (pages, Some((listener, Arc::new(http::pages_edge(console, instance)?)))),
+            None => (pages.merge(console), None),
+        };
         let edge = http::edge(http::Setup {
             config: &config.server,
             api_keys: &config.api_keys,
@@ -265,6 +288,7 @@ impl Ringproof {
             edge: Arc::new(edge),
             max_connections: config.server.max_connections,
             metrics,
+            console,
             recorder,
             stop,
         })
@@ -288,6 +312,7 @@ impl Ringproof {
             edge,
             max_connections,
             metrics,
+            console,
             recorder,
             stop,
         } = self;
@@ -296,6 +321,11 @@ impl Ringproof {
         let measurements = async {
             if let Some((listener, edge)) = metrics {
                 server::serve(listener, edge, server::Limits::new(METRICS_CONNECTIONS), stop.clone()).await;
+            }
+        };
+        let operators = async {
+            if let Some((listener, edge)) = console {
+                server::serve(listener, edge, server::Limits::new(CONSOLE_CONNECTIONS), stop.clone()).await;
             }
         };
         let upkeep = async {
@@ -321,15 +351,50 @@ impl Ringproof {
             let (stopped, drained) = tokio::join!(stopped, drain(&trunks));
             hung_up && stopped && drained
         };
-        let work = async { tokio::join!(connections, measurements, stopping) };
+        let work = async { tokio::join!(connections, measurements, operators, stopping) };
         let mut work = pin!(work);
         let mut upkeep = pin!(upkeep);
-        let (cut_off, (), orderly) = tokio::select! {
+        let (cut_off, (), (), orderly) = tokio::select! {
             done = &mut work => done,
             () = &mut upkeep => work.await,
         };
         orderly && cut_off == 0
     }
+}
+
+/// The console as a router; an empty one where it is switched off.
+fn make_console(
+    config: &Config,
+    listens_on: Option<SocketAddr>,
+    public_url: &str,
+    gateway: &Gateway,
+    scrape: Option<http::Scrape>,
+    stop: &CancellationToken,
+) -> Result<Router, StartError> {
+    if !config.console.enabled {
+        return Ok(Router::new());
+    }
+    let limits = http::TenantLimits { waiting: config.server.max_waiting_per_client, reads_per_minute: None };
+    let keys = http::Keys::new(&config.api_keys, limits).map_err(http::SetupFault::Keys)?;
+    let public_url = config.console_url(listens_on, public_url)?;
+    Ok(console::pages(console::Setup {
+        gateway: gateway.clone(),
+        keys: Arc::new(keys),
+        config: config.console.clone(),
+        oidc: oidc(config, &public_url)?,
+        public_url,
+        brand: config.verification.brand.clone(),
+        clock: Arc::new(SystemClock),
+        scrape,
+        stop: stop.clone(),
+    })?)
+}
+
+/// Signing in to the console through an identity provider, where the settings have one. Reaches nobody.
+pub(crate) fn oidc(config: &Config, public_url: &Url) -> Result<Option<Arc<Oidc>>, NoClient> {
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let oidc = config.console.oidc.clone().map(|settings| Oidc::new(settings, public_url, clock, entropy));
+    Ok(oidc.transpose()?.map(Arc::new))
 }
 
 /// Stands in for the gateway towards the simulators until there is one.

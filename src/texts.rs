@@ -28,8 +28,11 @@ const REASONS: &[(&str, &str)] = &[
     ("zh-CN", include_str!("../texts/reasons/zh-CN.ftl")),
 ];
 
-const PAGES: &[(&str, &str)] =
-    &[("en", include_str!("../texts/pages/en.ftl")), ("ja", include_str!("../texts/pages/ja.ftl"))];
+/// One catalogue for all web pages: those of the demo and those of the console share words.
+const PAGES: &[(&str, &str)] = &[
+    ("en", concat!(include_str!("../texts/pages/en.ftl"), "\n", include_str!("../texts/console/en.ftl"))),
+    ("ja", concat!(include_str!("../texts/pages/ja.ftl"), "\n", include_str!("../texts/console/ja.ftl"))),
+];
 
 const COUNTRIES: &[(&str, &str)] =
     &[("en", include_str!("../texts/countries/en.ftl")), ("ja", include_str!("../texts/countries/ja.ftl"))];

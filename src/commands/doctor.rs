@@ -17,6 +17,7 @@ use super::{
 use crate::{
     callflow::{Diagnostic, Flows},
     config::{self, Config, LoadError, Loaded},
+    console::Trouble,
     phone,
     provider::CheckKind,
     serve::Carriers,
@@ -151,6 +152,7 @@ async fn look(loaded: &Loaded, report: &mut Report<'_>) -> io::Result<()> {
     let flows = call_flows(config, report)?;
     carriers(config, flows.as_ref(), report).await?;
     caller_ids(config, report)?;
+    identity_provider(config, report).await?;
     public_address(config, &client, runs, report).await
 }
 
@@ -332,6 +334,37 @@ fn caller_ids(config: &Config, report: &mut Report<'_>) -> io::Result<()> {
                 "foreign numbers are often blocked or not answered; add domestic ones to `from`",
             )
         }
+    }
+}
+
+/// Whether operators can sign in through the provider of `[console.oidc]`; nobody signs in here.
+async fn identity_provider(config: &Config, report: &mut Report<'_>) -> io::Result<()> {
+    let what = "console sign-in";
+    let settings = &config.console;
+    if !settings.enabled || settings.oidc.is_none() {
+        return Ok(());
+    }
+    let made = config.console_url(settings.listen, &config.public_url()).map(|url| crate::serve::oidc(config, &url));
+    let oidc = match made {
+        Ok(Ok(Some(oidc))) => oidc,
+        Ok(Ok(None)) => return Ok(()),
+        Ok(Err(error)) => {
+            return report.broken(what, &chain(&error), "is the list of certificate authorities installed?");
+        }
+        Err(error) => return report.broken(what, &error.to_string(), "correct console.public_url"),
+    };
+    match timeout(PATIENCE, oidc.check()).await {
+        Ok(Ok(detail)) => report.good(what, &detail),
+        Ok(Err(trouble @ Trouble::Away { .. })) => {
+            let todo = "is console.oidc.issuer right, does the provider work, and may this machine reach it?";
+            report.broken(what, &trouble.to_string(), todo)
+        }
+        Ok(Err(trouble @ (Trouble::Unfit(_) | Trouble::Refused(_)))) => report.broken(
+            what,
+            &trouble.to_string(),
+            "compare [console.oidc] with what the provider says: docs/console.md",
+        ),
+        Err(_) => report.broken(what, "no answer", "may this machine reach the provider?"),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
 pub(super) fn check(config: &mut Config, tree: &mut Tree) {
     let told =
         [config.verification.faults(), config.logs.faults(), config.traces.faults(), config.server.faults()].concat();
+    let told = told.into_iter().chain(config.console.faults());
     let told = told.into_iter().chain(config.callbacks.signing_secrets().err());
     for text in told {
         tree.told(&text);

@@ -22,6 +22,7 @@ use url::Url;
 
 use crate::{
     callflow::{Diagnostic, Flows, OVERRIDES},
+    console,
     gateway::{CallbacksConfig, NumbersConfig, VerificationConfig},
     http::{self, ApiKeyConfig},
     secret::Secret,
@@ -50,14 +51,16 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 /// Most files of call flows in a folder.
 const MAX_FLOW_FILES: usize = 256;
 /// Sections with one table each.
-const SECTIONS: [&str; 9] =
-    ["server", "store", "numbers", "verification", "callflows", "callbacks", "logs", "traces", "client"];
+const SECTIONS: [&str; 10] =
+    ["server", "console", "store", "numbers", "verification", "callflows", "callbacks", "logs", "traces", "client"];
 
 /// The configuration of a ringproof.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `[server]`
     pub server: http::Config,
+    /// `[console]`
+    pub console: console::Config,
     /// `[store]`
     pub store: store::Config,
     /// `[numbers]`
@@ -112,6 +115,23 @@ impl Config {
     #[must_use]
     pub fn public_url(&self) -> String {
         self.server.public_url.clone().unwrap_or_else(|| format!("http://{}", self.server.listen))
+    }
+
+    /// What operators call the console: its own setting, else the address it listens on where that is one of its own, else
+    /// what everybody calls us.
+    ///
+    /// # Errors
+    /// It is no URL.
+    pub fn console_url(
+        &self,
+        listens_on: Option<std::net::SocketAddr>,
+        public_url: &str,
+    ) -> Result<Url, url::ParseError> {
+        match (&self.console.public_url, listens_on) {
+            (Some(url), _) => url.parse(),
+            (None, Some(address)) => format!("http://{address}").parse(),
+            (None, None) => public_url.parse(),
+        }
     }
 
     /// The same as a URL. Loading has shown that it is one.
@@ -332,6 +352,7 @@ fn typed(tree: &mut Tree, file: Option<&FilePath>) -> Option<Config> {
     secrets::resolve(tree);
     let section = |name: &str| Path::of(&[name]);
     let server = read::read(tree, &section("server"));
+    let console = read::read(tree, &section("console"));
     let store = read::read(tree, &section("store"));
     let numbers = read::read(tree, &section("numbers"));
     let verification = read::read(tree, &section("verification"));
@@ -344,6 +365,7 @@ fn typed(tree: &mut Tree, file: Option<&FilePath>) -> Option<Config> {
     let api_keys = list(tree, "api_keys");
     let mut config = Config {
         server: server?,
+        console: console?,
         store: store?,
         numbers: numbers?,
         verification: verification?,

@@ -12,8 +12,8 @@ const SUFFIX: &str = "_file";
 /// Largest file of a secret, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// Secrets by their section and key; `*` stands for every entry of a list.
-const SECRETS: [[&str; 3]; 16] = [
+/// Secrets by their section and key; `*` stands for every entry of a list, a name for a table below the section.
+const SECRETS: [[&str; 3]; 17] = [
     ["store", "", "url"],
     ["store", "", "password"],
     ["numbers", "", "hash_key"],
@@ -21,6 +21,7 @@ const SECRETS: [[&str; 3]; 16] = [
     ["callbacks", "", "secret_previous"],
     ["traces", "", "headers"],
     ["client", "", "api_key"],
+    ["console", "oidc", "client_secret"],
     ["carriers", "*", "auth_token"],
     ["carriers", "*", "auth_token_previous"],
     ["carriers", "*", "api_key_secret"],
@@ -38,7 +39,7 @@ const SECRETS: [[&str; 3]; 16] = [
 pub(super) fn is_secret(path: &Path) -> bool {
     match path.segments() {
         [section, key] => SECRETS.contains(&[section, "", key]),
-        [section, _, key, ..] => SECRETS.contains(&[section, "*", key]),
+        [section, entry, key, ..] => SECRETS.contains(&[section, "*", key]) || SECRETS.contains(&[section, entry, key]),
         [] | [_] => false,
     }
 }
@@ -53,6 +54,8 @@ pub(super) fn resolve(tree: &mut Tree) {
             for index in 0..entries {
                 resolve_one(tree, &section.child(index.to_string()).child(key));
             }
+        } else if !entry.is_empty() {
+            resolve_one(tree, &section.child(entry).child(key));
         } else {
             resolve_one(tree, &section.child(key));
         }

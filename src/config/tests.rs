@@ -439,6 +439,7 @@ fn the_reference_names_every_setting() {
     let none: Vec<String> = Vec::new();
     let sections = [
         ("server", known::<http::Config>("")),
+        ("console", known::<console::Config>("")),
         ("store", known::<store::Config>("")),
         ("numbers", known::<NumbersConfig>("")),
         ("verification", known::<VerificationConfig>("")),
@@ -470,6 +471,7 @@ fn the_reference_holds_the_defaults() {
     let nothing = toml::Table::new();
     assert_eq!(of::<http::Config>(&with_defaults, "server"), of(&nothing, "server"));
     assert_eq!(of::<telemetry::Config>(&with_defaults, "logs"), of(&nothing, "logs"));
+    assert_eq!(of::<console::Config>(&with_defaults, "console"), of(&nothing, "console"));
     macro_rules! same {
         ($($section:literal: $config:ty),+) => {
             $(assert_eq!(

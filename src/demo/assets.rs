@@ -2,15 +2,14 @@
 
 use axum::{
     extract::Path,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use data_encoding::HEXLOWER;
-use sha2::{Digest, Sha256};
 
 use super::countries;
+use crate::pages::{self, file};
 
-const FILES: &[(&str, &str, &str)] = &[
+const FILES: &[pages::Asset] = &[
     ("style.css", "text/css; charset=utf-8", include_str!("assets/style.css")),
     ("telephone.css", "text/css; charset=utf-8", include_str!("assets/telephone.css")),
     ("page.js", "text/javascript; charset=utf-8", include_str!("assets/page.js")),
@@ -19,7 +18,8 @@ const FILES: &[(&str, &str, &str)] = &[
     ("live.js", "text/javascript; charset=utf-8", include_str!("assets/live.js")),
     ("telephone.js", "text/javascript; charset=utf-8", include_str!("assets/telephone.js")),
     ("sound.js", "text/javascript; charset=utf-8", include_str!("assets/sound.js")),
-    ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
+    pages::BASE_CSS,
+    pages::ICON_SVG,
 ];
 
 /// A file by its name.
@@ -36,16 +36,4 @@ pub(super) async fn flag(Path(name): Path<String>, headers: HeaderMap) -> Respon
         Some(svg) => file("image/svg+xml", svg, &headers),
         None => StatusCode::NOT_FOUND.into_response(),
     }
-}
-
-/// Browsers keep a file and ask whether it is still the same, so that a newer ringproof never meets older scripts.
-fn file(content_type: &'static str, body: &'static str, headers: &HeaderMap) -> Response {
-    let hash = HEXLOWER.encode(&Sha256::digest(body.as_bytes()));
-    let etag = format!("\"{}\"", hash.get(..16).unwrap_or_default());
-    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == etag.as_bytes());
-    let caching = [(header::ETAG, etag), (header::CACHE_CONTROL, String::from("no-cache"))];
-    if known {
-        return (StatusCode::NOT_MODIFIED, caching).into_response();
-    }
-    (StatusCode::OK, caching, [(header::CONTENT_TYPE, content_type)], body).into_response()
 }

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use super::words::Words;
 use crate::{
+    pages::Words,
     phone::{self, CountryCode},
     texts,
 };

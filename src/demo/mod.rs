@@ -5,36 +5,35 @@
 mod assets;
 mod backend;
 mod countries;
-mod icons;
 mod page;
 mod session;
 mod telephone;
 mod wizard;
-mod words;
 
 use std::sync::Arc;
 
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
-    response::{Html, IntoResponse, Redirect, Response},
+    response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{id::Entropy, provider::simulator::Simulator, secret::Secret, time::Clock};
+use crate::{
+    id::Entropy,
+    pages::{self, Words, html},
+    provider::simulator::Simulator,
+    secret::Secret,
+    time::Clock,
+};
 use backend::Backend;
 use session::{Session, Sessions};
-use words::Words;
 
 /// Largest form that is read, in bytes.
 const MAX_FORM_BYTES: usize = 16 * 1024;
-
-/// What a page of the demo may load: its own files, nothing inline, nothing from elsewhere.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// What the demo is made of.
 pub struct Setup {
@@ -154,10 +153,10 @@ pub fn pages(setup: Setup) -> Result<Router, NoClient> {
 
 /// Finds the browser that a request comes from, or greets a new one; refuses what another site's page sends.
 async fn browser(State(demo): Shared, mut request: Request, next: Next) -> Response {
-    if request.method() == Method::POST && !is_of_our_pages(request.headers()) {
+    if request.method() == Method::POST && !pages::is_of_our_pages(request.headers()) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    let known = cookie(request.headers()).and_then(|cookie| demo.sessions.find(cookie));
+    let known = pages::cookie(request.headers(), session::COOKIE).and_then(|cookie| demo.sessions.find(cookie));
     let (new_cookie, session) = match known {
         Some(session) => (None, session),
         None => {
@@ -177,36 +176,10 @@ async fn browser(State(demo): Shared, mut request: Request, next: Next) -> Respo
     {
         headers.append(header::SET_COOKIE, value);
     }
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
-    // Without a referrer browsers send no usable Origin with forms either, and `is_of_our_pages` needs one.
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(pages::CONTENT_SECURITY_POLICY));
+    // Without a referrer browsers send no usable Origin with forms either, and `pages::is_of_our_pages` needs one.
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
-}
-
-fn cookie(headers: &HeaderMap) -> Option<&str> {
-    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    pairs
-        .flat_map(|value| value.split(';'))
-        .find_map(|pair| pair.trim().strip_prefix(session::COOKIE)?.strip_prefix('='))
-}
-
-/// Whether a form was sent by a page of this site, or by no browser at all. The cookie is `SameSite=Strict` besides.
-fn is_of_our_pages(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    if let Some(site) = text(header::HeaderName::from_static("sec-fetch-site")) {
-        return matches!(site, "same-origin" | "none");
-    }
-    match (text(header::ORIGIN), text(header::HOST)) {
-        (None, _) => true,
-        (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, of)| of == host),
-        (Some(_), None) => false,
-    }
-}
-
-/// A page as an answer; one that cannot be made is a fault of ours.
-fn html(status: StatusCode, page: &impl askama::Template) -> Response {
-    page.render()
-        .map_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response(), |text| (status, Html(text)).into_response())
 }
 
 /// After a form: the page that shows what came of it.

@@ -4,12 +4,11 @@ use serde_json::{Map, Value};
 
 use super::{
     Demo,
-    icons::icon,
     session::{Session, State},
-    words::{Theme, Words},
 };
 use crate::{
     outcome::Stage,
+    pages::{Theme, Words, icon},
     phone::E164,
     provider::simulator::{Caption, CaptionKind, Ending, Mood, Phase, View},
     texts,

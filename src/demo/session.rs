@@ -10,9 +10,9 @@ use data_encoding::BASE32_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::words::{Theme, Words};
 use crate::{
     id::{Entropy, VerificationId},
+    pages::{Theme, Words},
     phone::{CountryCode, E164},
     provider::simulator::Telephone,
     time::{Clock, Timestamp},

@@ -23,10 +23,10 @@ use super::{
     page::Page,
     see,
     session::{Attempt, Kind, MAX_METHODS, Method, Session},
-    words::{Theme, Words},
 };
 use crate::{
     outcome::Status,
+    pages::{Theme, Words},
     phone::{self, CountryCode, Number},
 };
 use form::{PhoneForm, Typed};

@@ -1,5 +1,5 @@
-//! Owns what is derived from the one key of an installation: hashes of numbers, of idempotency keys, and the
-//! signatures of view tokens. It stores nothing: every ringproof with the same key derives the same.
+//! Owns what is derived from the one key of an installation: hashes of numbers, of idempotency keys, the
+//! signatures of view tokens, and the key of the console's sessions. It stores nothing: every ringproof with the same key derives the same.
 
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ pub(super) struct Keys {
     numbers: Secret<[u8; 32]>,
     idempotency: Secret<[u8; 32]>,
     view_tokens: Secret<[u8; 32]>,
+    console: Secret<[u8; 32]>,
 }
 
 impl Keys {
@@ -39,7 +40,13 @@ impl Keys {
             numbers: derive("ringproof number hash"),
             idempotency: derive("ringproof idempotency key"),
             view_tokens: derive("ringproof view token"),
+            console: derive("ringproof console"),
         }
+    }
+
+    /// What the console seals with.
+    pub(super) fn console(&self) -> Secret<[u8; 32]> {
+        self.console.clone()
     }
 
     /// What stands for a number in the store.

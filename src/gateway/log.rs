@@ -17,7 +17,7 @@ const LONGEST_PAGE: usize = 1000;
 const MOST_DEAD_LETTERS: usize = 1000;
 
 /// Where lines stand that say who looked for what, for `logs.level`.
-pub(super) const AUDIT_LOG: &str = "ringproof::audit";
+pub const AUDIT_LOG: &str = "ringproof::audit";
 
 /// A search in the call log, page after page.
 #[derive(Debug, Clone)]
@@ -29,6 +29,12 @@ impl CallSearch {
     pub fn after(self, next: &str) -> Option<Self> {
         let before = Some(next.parse().ok()?);
         Some(Self(CallQuery { before, ..self.0 }))
+    }
+
+    /// Whether a call that is not in the log yet is one of those that are looked for.
+    #[must_use]
+    pub fn admits(&self, record: &CallRecord) -> bool {
+        self.0.admits(record)
     }
 }
 

@@ -19,8 +19,10 @@ mod erase;
 mod explain;
 mod health;
 mod keys;
+mod ladder;
 mod lane;
 mod log;
+mod look;
 mod measure;
 mod outbox;
 mod refusal;
@@ -53,8 +55,10 @@ pub use document::{
 pub use entropy::SystemEntropy;
 pub use erase::{Erased, Erasure};
 pub use health::{CarrierReadiness, Readiness, ReadinessCheck};
+pub use ladder::{Party, between};
 pub use lane::CarrierState;
-pub use log::{CallSearch, CallerId};
+pub use log::{AUDIT_LOG, CallSearch, CallerId};
+pub use look::{Changes, SeenCall, WaitingResults};
 pub use refusal::Refusal;
 pub use refusals::RefusedWebhooks;
 pub use request::{AlternateRequest, CallsQuery, CreateRequest, VerificationsQuery};
@@ -68,7 +72,7 @@ pub use stats::{
 pub use watch::Watch;
 pub use webhook::WebhookRefused;
 
-pub use crate::store::{DeadLetter, Page};
+pub use crate::store::{DeadLetter, Page, Waiting};
 use crate::{
     callflow::{CallFlow, Flows},
     id::{Entropy, VerificationId},

@@ -181,13 +181,45 @@ impl Tenant {
 pub struct Caller {
     /// The client.
     pub tenant: Arc<Tenant>,
+    /// Which of the client's keys it is.
+    pub print: KeyPrint,
     scopes: Scopes,
+}
+
+/// Names a key without telling anything of it: the beginning of the hash of its hash.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+pub struct KeyPrint([u8; 16]);
+
+impl KeyPrint {
+    fn of(key_hash: &[u8; 32]) -> Self {
+        let mut print = [0; 16];
+        print.iter_mut().zip(Sha256::digest(key_hash)).for_each(|(to, from)| *to = from);
+        Self(print)
+    }
+}
+
+impl fmt::Debug for KeyPrint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("print of a key")
+    }
 }
 
 impl Caller {
     /// Refuses unless the key has `scope`; `admin` has all of them.
     pub(super) fn require(self, scope: Scope) -> Result<Self, Problem> {
         if self.scopes.has(scope) { Ok(self) } else { Err(problem::scope(scope.as_str())) }
+    }
+
+    /// Whether the key has `scope`; `admin` has all of them.
+    #[must_use]
+    pub const fn has(&self, scope: Scope) -> bool {
+        self.scopes.has(scope)
+    }
+
+    /// What the key may do, as it is configured.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<Scope> {
+        Scope::ALL.iter().copied().filter(|scope| self.scopes.holds(*scope)).collect()
     }
 
     /// Whether the key sees what belongs to all clients.
@@ -212,6 +244,10 @@ impl Scopes {
         }
     }
 
+    const fn holds(self, scope: Scope) -> bool {
+        self.0 & Self::bit(scope) != 0
+    }
+
     const fn has(self, scope: Scope) -> bool {
         self.0 & (Self::bit(scope) | Self::bit(Scope::Admin)) != 0
     }
@@ -229,8 +265,15 @@ pub struct Keys {
 struct Entry {
     prefix: Option<String>,
     hash: [u8; 32],
+    print: KeyPrint,
     scopes: Scopes,
     tenant: Arc<Tenant>,
+}
+
+impl Entry {
+    fn caller(&self) -> Caller {
+        Caller { tenant: Arc::clone(&self.tenant), print: self.print, scopes: self.scopes }
+    }
 }
 
 /// How much one client may hold and read.
@@ -266,7 +309,7 @@ impl Keys {
                         })
                     });
                     let (tenant, scopes) = (Arc::clone(tenant), Scopes::of(&key.scopes));
-                    entries.push(Entry { prefix, hash, scopes, tenant });
+                    entries.push(Entry { prefix, print: KeyPrint::of(&hash), hash, scopes, tenant });
                 }
             }
         }
@@ -311,8 +354,22 @@ impl Keys {
         self.entries.iter().map(|entry| &entry.tenant).find(|tenant| tenant.client.name == name).cloned()
     }
 
+    /// The caller of whose key this is the print, while the key is configured.
+    #[must_use]
+    pub fn holder(&self, print: KeyPrint) -> Option<Caller> {
+        self.entries.iter().find(|entry| entry.print == print).map(Entry::caller)
+    }
+
+    /// The names of all clients, each once.
+    #[must_use]
+    pub fn clients(&self) -> Vec<Client> {
+        let names: std::collections::BTreeSet<_> = self.entries.iter().map(|entry| &entry.tenant.client).collect();
+        names.into_iter().cloned().collect()
+    }
+
     /// The caller whose key this is. Every candidate is compared in full, and one always is.
-    fn find(&self, key: &str) -> Option<Caller> {
+    #[must_use]
+    pub fn find(&self, key: &str) -> Option<Caller> {
         if key.len() > MAX_KEY_BYTES {
             return None;
         }
@@ -326,7 +383,7 @@ impl Keys {
             }
             compared = true;
             if bool::from(entry.hash.ct_eq(&presented)) {
-                found = Some(Caller { tenant: Arc::clone(&entry.tenant), scopes: entry.scopes });
+                found = Some(entry.caller());
             }
         }
         if !compared {

@@ -14,6 +14,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     App, Caller, Calls,
@@ -22,7 +23,7 @@ use super::{
     problem::{self, Problem},
     query::Parameters,
 };
-use crate::gateway::{CallRecordDocument, CallSearch, CallsQuery, record_document};
+use crate::gateway::{CallRecordDocument, CallSearch, CallsQuery, Gateway, record_document};
 
 /// Most exports at once, of all clients: each reads as fast as the store gives.
 const MOST_EXPORTS: usize = 4;
@@ -33,15 +34,65 @@ const EXPORT_PAGE: usize = 200;
 /// Longest life of an export; one that takes longer breaks off, so that it cannot be taken for whole.
 const LONGEST_EXPORT: Duration = Duration::from_mins(30);
 
-/// Places for exports.
-pub(super) fn places() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(MOST_EXPORTS))
+/// Exports of the call log, so many at once.
+#[derive(Debug)]
+pub struct Exports {
+    gateway: Gateway,
+    places: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl Exports {
+    /// Exports from this gateway, each broken off at the stop.
+    #[must_use]
+    pub fn new(gateway: Gateway, stop: CancellationToken) -> Self {
+        Self { gateway, places: Arc::new(Semaphore::new(MOST_EXPORTS)), stop }
+    }
+
+    /// All calls that are asked for, explained in this language, as a file.
+    ///
+    /// # Errors
+    /// What is asked for makes no sense, or too many are being exported.
+    pub fn answer(&self, query: &CallsQuery, form: ExportForm, language: &'static str) -> Result<Response, Problem> {
+        let query = CallsQuery { limit: Some(EXPORT_PAGE), ..query.clone() };
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| problem::overloaded())?;
+        let search = self.gateway.search(&query).map_err(|refusal| Problem::from(refusal).in_query())?;
+        let export = Export {
+            gateway: self.gateway.clone(),
+            stop: self.stop.clone(),
+            search: Some(search),
+            form,
+            language,
+            until: Instant::now() + LONGEST_EXPORT,
+            _place: place,
+        };
+        let head = match form {
+            ExportForm::Csv => Some(csv_line(&COLUMNS.map(Some))),
+            ExportForm::JsonLines => None,
+        };
+        let pages = stream::try_unfold((head, export), |(head, mut export)| async move {
+            match head {
+                Some(head) => Ok(Some((Bytes::from(head), (None, export)))),
+                None => Ok::<_, io::Error>(export.next().await?.map(|bytes| (bytes, (None, export)))),
+            }
+        });
+        let mut response = Response::new(Body::from_stream(pages));
+        let (media_type, disposition) = match form {
+            ExportForm::Csv => ("text/csv; charset=utf-8; header=present", "attachment; filename=\"calls.csv\""),
+            ExportForm::JsonLines => ("application/x-ndjson", "attachment; filename=\"calls.ndjson\""),
+        };
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, HeaderValue::from_static(disposition));
+        Ok(response)
+    }
 }
 
 /// What an export is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub enum ExportForm {
+    /// CSV (RFC 4180), for spreadsheets.
     Csv,
+    /// One JSON object a line.
     JsonLines,
 }
 
@@ -59,7 +110,7 @@ pub(super) async fn csv(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    export(app, &caller, &headers, &uri, Form::Csv)
+    export(&app, &caller, &headers, &uri, ExportForm::Csv)
 }
 
 /// Export calls as JSON lines.
@@ -76,49 +127,23 @@ pub(super) async fn ndjson(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    export(app, &caller, &headers, &uri, Form::JsonLines)
+    export(&app, &caller, &headers, &uri, ExportForm::JsonLines)
 }
 
-fn export(app: App, caller: &Caller, headers: &HeaderMap, uri: &Uri, form: Form) -> Result<Response, Problem> {
+fn export(app: &App, caller: &Caller, headers: &HeaderMap, uri: &Uri, form: ExportForm) -> Result<Response, Problem> {
     let mut parameters = Parameters::of(uri);
-    let query = CallsQuery { limit: Some(EXPORT_PAGE), ..calls::filters(&mut parameters, caller)? };
+    let query = calls::filters(&mut parameters, caller)?;
     parameters.end()?;
-    let place = Arc::clone(&app.exports).try_acquire_owned().map_err(|_| problem::overloaded())?;
-    let search = app.gateway.search(&query).map_err(|refusal| Problem::from(refusal).in_query())?;
-    let export = Export {
-        app,
-        search: Some(search),
-        form,
-        language: calls::language(headers),
-        until: Instant::now() + LONGEST_EXPORT,
-        _place: place,
-    };
-    let head = match form {
-        Form::Csv => Some(csv_line(&COLUMNS.map(Some))),
-        Form::JsonLines => None,
-    };
-    let pages = stream::try_unfold((head, export), |(head, mut export)| async move {
-        match head {
-            Some(head) => Ok(Some((Bytes::from(head), (None, export)))),
-            None => Ok::<_, io::Error>(export.next().await?.map(|bytes| (bytes, (None, export)))),
-        }
-    });
-    let mut response = Response::new(Body::from_stream(pages));
-    let (media_type, disposition) = match form {
-        Form::Csv => ("text/csv; charset=utf-8; header=present", "attachment; filename=\"calls.csv\""),
-        Form::JsonLines => ("application/x-ndjson", "attachment; filename=\"calls.ndjson\""),
-    };
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    response.headers_mut().insert(header::CONTENT_DISPOSITION, HeaderValue::from_static(disposition));
-    Ok(response)
+    app.exports.answer(&query, form, calls::language(headers))
 }
 
 /// An export on its way.
 struct Export {
-    app: App,
+    gateway: Gateway,
+    stop: CancellationToken,
     /// The page that comes next; `None` after the last.
     search: Option<CallSearch>,
-    form: Form,
+    form: ExportForm,
     language: &'static str,
     until: Instant,
     /// One of the places of the process, for as long as the other end reads.
@@ -129,12 +154,12 @@ impl Export {
     /// The next records; `None` after the last. An error breaks the answer off.
     async fn next(&mut self) -> io::Result<Option<Bytes>> {
         let Some(search) = self.search.take() else { return Ok(None) };
-        let stop = self.app.stop.clone();
+        let stop = self.stop.clone();
         let page = async {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => Err(io::Error::other("the service stops")),
-                page = self.app.gateway.page(&search) => page.map_err(|_| io::Error::other("the store is away")),
+                page = self.gateway.page(&search) => page.map_err(|_| io::Error::other("the store is away")),
             }
         };
         let page = timeout_at(self.until, page).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
@@ -151,11 +176,11 @@ impl Export {
 
     fn write(&self, record: &CallRecordDocument, bytes: &mut Vec<u8>) -> io::Result<()> {
         match self.form {
-            Form::Csv => {
+            ExportForm::Csv => {
                 let fields = fields(record);
                 bytes.extend(csv_line(&fields.each_ref().map(Option::as_deref)));
             }
-            Form::JsonLines => {
+            ExportForm::JsonLines => {
                 serde_json::to_writer(&mut *bytes, record)?;
                 bytes.push(b'\n');
             }

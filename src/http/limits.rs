@@ -27,7 +27,7 @@ const MOST_VERIFICATIONS: usize = 8192;
 
 /// An allowance of so many a minute that may be used at once and refills evenly (generic cell rate algorithm).
 #[derive(Debug)]
-pub(super) struct Limiter {
+pub struct Limiter {
     name: &'static str,
     most: u32,
     began: Instant,
@@ -37,7 +37,7 @@ pub(super) struct Limiter {
 
 /// What is left of an allowance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Allowance {
+pub struct Allowance {
     name: &'static str,
     most: u32,
     left: u32,
@@ -46,12 +46,16 @@ pub(super) struct Allowance {
 
 impl Limiter {
     /// `most` in a minute; at least one.
-    pub(super) fn per_minute(name: &'static str, most: u32) -> Self {
+    #[must_use]
+    pub fn per_minute(name: &'static str, most: u32) -> Self {
         Self { name, most: most.max(1), began: Instant::now(), full_at: AtomicU64::new(0) }
     }
 
     /// Uses one.
-    pub(super) fn take(&self) -> Result<Allowance, Problem> {
+    ///
+    /// # Errors
+    /// None is left: the refusal says when there is one again.
+    pub fn take(&self) -> Result<Allowance, Problem> {
         self.take_after(self.began.elapsed())
     }
 

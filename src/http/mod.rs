@@ -44,11 +44,16 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use auth::{ApiKey, ApiKeyConfig, Caller, KeyFault, Keys, MAX_KEYS, MAX_NAME_BYTES, Scope, Tenant, TenantLimits};
+pub use auth::{
+    ApiKey, ApiKeyConfig, Caller, KeyFault, KeyPrint, Keys, MAX_KEYS, MAX_NAME_BYTES, Scope, Tenant, TenantLimits,
+};
 pub use docs::openapi_json;
 use edge::Bounds;
 pub use edge::Edge;
+pub use exports::{ExportForm, Exports};
+pub use limits::{Allowance, Limiter};
 use problem::Problem;
+pub use server::Peer;
 
 use crate::gateway::Gateway;
 
@@ -190,8 +195,8 @@ struct Inner {
     view_reads: limits::PerVerification,
     /// Answers that are being held for clients whose keys are no longer configured, but whose view tokens still work.
     waiting: Arc<Semaphore>,
-    /// Places for exports of the call log.
-    exports: Arc<Semaphore>,
+    /// Exports of the call log.
+    exports: Exports,
     /// The public URL without a slash at its end.
     public_base: String,
     brand: String,
@@ -245,11 +250,11 @@ pub fn edge(setup: Setup<'_>) -> Result<Edge, SetupFault> {
     let Setup { config, api_keys, public_url, brand, gateway, scrape, pages, instance, stop } = setup;
     let limits = TenantLimits { waiting: config.max_waiting_per_client, reads_per_minute: config.reads_per_minute };
     let app = App(Arc::new(Inner {
+        exports: Exports::new(gateway.clone(), stop.clone()),
         gateway,
         keys: Keys::new(api_keys, limits).map_err(SetupFault::Keys)?,
         view_reads: limits::PerVerification::default(),
         waiting: Arc::new(Semaphore::new(config.max_waiting_per_client)),
-        exports: exports::places(),
         public_base: public_base(public_url)?,
         brand: brand.to_owned(),
         scrape,
@@ -281,6 +286,19 @@ pub fn metrics_edge(scrape: Scrape, instance: u64) -> Result<Edge, SetupFault> {
     Edge::new(router, ["/metrics"], cors::Cors::default(), Bounds::new(METRICS_CONCURRENT), instance)
         .map_err(|error| SetupFault::Routes(error.to_string()))
 }
+
+/// A router that serves nothing but pages, for an address of their own.
+///
+/// # Errors
+/// None that a setting can bring about.
+pub fn pages_edge(pages: Router, instance: u64) -> Result<Edge, SetupFault> {
+    let router = pages.fallback(|| async { problem::not_found() });
+    Edge::new(router, [], cors::Cors::default(), Bounds::new(PAGES_CONCURRENT), instance)
+        .map_err(|error| SetupFault::Routes(error.to_string()))
+}
+
+/// Most requests for pages at once, on an address of their own.
+const PAGES_CONCURRENT: usize = 64;
 
 /// Most requests for measurements at once.
 const METRICS_CONCURRENT: usize = 8;

@@ -66,14 +66,18 @@ impl Limits {
     }
 }
 
+/// The other end of the connection that a request came over: an extension of every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
 /// Takes connections until `stop`, then ends in order: idle connections at once, requests that are being worked on
 /// within [`Limits::drain`]. Returns how many connections were cut off because they took longer.
 pub async fn serve(listener: TcpListener, edge: Arc<Edge>, limits: Limits, stop: CancellationToken) -> usize {
     let places = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
-    while let Some((stream, place)) = next(&listener, &places, &stop).await {
-        connections.spawn(connection(stream, Arc::clone(&edge), limits, stop.clone(), cut.clone(), place));
+    while let Some((stream, peer, place)) = next(&listener, &places, &stop).await {
+        connections.spawn(connection(stream, peer, Arc::clone(&edge), limits, stop.clone(), cut.clone(), place));
     }
     drop(listener);
     connections.close();
@@ -92,12 +96,12 @@ async fn next(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
     stop: &CancellationToken,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, Peer, OwnedSemaphorePermit)> {
     let accepted = async {
         let place = Arc::clone(places).acquire_owned().await.ok()?;
         loop {
             match listener.accept().await {
-                Ok((stream, _peer)) => return Some((stream, place)),
+                Ok((stream, peer)) => return Some((stream, Peer(peer), place)),
                 // Of one connection that was given up before it was taken.
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -124,6 +128,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// Serves one connection until it ends.
 async fn connection(
     stream: TcpStream,
+    peer: Peer,
     edge: Arc<Edge>,
     limits: Limits,
     stop: CancellationToken,
@@ -134,7 +139,7 @@ async fn connection(
     let _refused = stream.set_nodelay(true);
     let heads = Heads::new(limits.head);
     let wire = Wire::new(stream, heads.clone(), limits.write);
-    let service = service_fn(move |request| answer(Arc::clone(&edge), heads.clone(), request));
+    let service = service_fn(move |request| answer(Arc::clone(&edge), peer, heads.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.keep_alive)
@@ -155,6 +160,7 @@ async fn connection(
 
 async fn answer(
     edge: Arc<Edge>,
+    peer: Peer,
     heads: Heads,
     request: Request<Incoming>,
 ) -> Result<axum::response::Response, Infallible> {
@@ -163,7 +169,8 @@ async fn answer(
     if !plain {
         return Ok(two_lengths().into_response());
     }
-    let request = request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
+    let mut request = request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
+    request.extensions_mut().insert(peer);
     let response = edge.handle(request).await;
     heads.request_ended();
     Ok(response)

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{
     CallQuery, Changed, Commit, Committed, Counts, Created, DeadLetter, Due, Held, IdempotencyKey, ListQuery, Outgoing,
-    Page, Pending, Remembered, Store, StoreError, StoreHealth, TallyQuery,
+    Page, Pending, Remembered, Store, StoreError, StoreHealth, TallyQuery, Waiting,
 };
 use crate::{
     id::{CallId, EffectId, NumberHash, VerificationId},
@@ -121,6 +121,10 @@ impl Store for Measured {
 
     fn bury(&self, id: EffectId, why: String) -> Pending<'_, ()> {
         timed(&self.outbox, self.store.bury(id, why))
+    }
+
+    fn outbox(&self, limit: usize) -> Pending<'_, Vec<Waiting>> {
+        timed(&self.list, self.store.outbox(limit))
     }
 
     fn dead_letters(&self, limit: usize) -> Pending<'_, Vec<DeadLetter>> {

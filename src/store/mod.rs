@@ -77,6 +77,9 @@ pub trait Store: Send + Sync {
     /// Moves an effect to the dead letters, where it is kept for the retention.
     fn bury(&self, id: EffectId, why: String) -> Pending<'_, ()>;
 
+    /// Effects that wait in the outbox, due ones and later ones, the next due first, at most `limit`. Takes nothing.
+    fn outbox(&self, limit: usize) -> Pending<'_, Vec<Waiting>>;
+
     /// Dead letters, newest first, at most `limit`.
     fn dead_letters(&self, limit: usize) -> Pending<'_, Vec<DeadLetter>>;
 
@@ -199,6 +202,15 @@ pub struct Outgoing {
     pub attempts: u32,
     /// When it was committed.
     pub since: Timestamp,
+}
+
+/// An effect that waits in the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The effect.
+    pub effect: Outgoing,
+    /// When [`Store::take`] gives it next.
+    pub due: Timestamp,
 }
 
 /// A result that could not be delivered.

@@ -20,6 +20,7 @@ mod fuzz;
 mod gateway;
 mod monitoring;
 mod providers;
+mod signin;
 mod simulation;
 mod sip;
 mod stores;

@@ -13,6 +13,7 @@ use crate::{
         api::{Api, ApiError, Connection},
         output::{Mark, Output, plain},
     },
+    gateway::{Party, between},
     time::Timestamp,
 };
 
@@ -84,36 +85,23 @@ struct Step {
     detail: Option<String>,
 }
 
-/// Who takes part in a call, from left to right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Lane {
-    Backend,
-    Us,
-    Carrier,
-    Callee,
+/// Where the line of a party stands, in columns from that of the first.
+const fn column(party: Party) -> usize {
+    SPAN * match party {
+        Party::Backend => 0,
+        Party::Us => 1,
+        Party::Carrier => 2,
+        Party::Callee => 3,
+    }
 }
 
-impl Lane {
-    const ALL: [Self; 4] = [Self::Backend, Self::Us, Self::Carrier, Self::Callee];
-
-    /// Where its line stands, in columns from that of the first.
-    const fn column(self) -> usize {
-        SPAN * match self {
-            Self::Backend => 0,
-            Self::Us => 1,
-            Self::Carrier => 2,
-            Self::Callee => 3,
-        }
-    }
-
-    fn name(self, record: &Record) -> String {
-        match self {
-            Self::Backend => String::from("backend"),
-            Self::Us => String::from("ringproof"),
-            Self::Carrier if record.carrier.is_empty() => String::from("carrier"),
-            Self::Carrier => plain(&record.carrier),
-            Self::Callee => String::from("callee"),
-        }
+fn name(party: Party, record: &Record) -> String {
+    match party {
+        Party::Backend => String::from("backend"),
+        Party::Us => String::from("ringproof"),
+        Party::Carrier if record.carrier.is_empty() => String::from("carrier"),
+        Party::Carrier => plain(&record.carrier),
+        Party::Callee => String::from("callee"),
     }
 }
 
@@ -208,9 +196,9 @@ fn ladder(record: &Record, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     if wide {
         let mut head = " ".repeat(TIMES);
-        for lane in Lane::ALL {
-            let name: String = lane.name(record).chars().take(SPAN - 2).collect();
-            let from = (TIMES + lane.column()).saturating_sub(name.chars().count() / 2);
+        for party in Party::ALL {
+            let name: String = name(party, record).chars().take(SPAN - 2).collect();
+            let from = (TIMES + column(party)).saturating_sub(name.chars().count() / 2);
             let used = head.chars().count();
             head.push_str(&" ".repeat(from.saturating_sub(used)));
             head.push_str(&name);
@@ -223,11 +211,12 @@ fn ladder(record: &Record, width: usize) -> Vec<String> {
         let since = before.zip(at).map_or_else(String::new, |(before, at)| elapsed(before, at));
         before = at.or(before);
         let clock = local(at, "%H:%M:%S%.3f");
-        let (from, to, what) = arrow(step);
+        let (from, to) = between(&step.r#type);
+        let what = what(step);
         if wide {
             lines.push(format!("{clock:<13}{since:>9}  {}", drawn(from, to, &what)));
         } else {
-            let (from, to) = (from.name(record), to.name(record));
+            let (from, to) = (name(from, record), name(to, record));
             lines.push(format!("{clock} {since:>8} {from} > {to}: {what}"));
         }
     }
@@ -240,33 +229,30 @@ fn elapsed(before: Timestamp, at: Timestamp) -> String {
     if ms < 1000 { format!("+{ms} ms") } else { format!("+{}.{} s", ms / 1000, ms % 1000 / 100) }
 }
 
-/// From whom to whom a step goes, and what it is.
-fn arrow(step: &Step) -> (Lane, Lane, String) {
+/// What a step is, in a word or two.
+fn what(step: &Step) -> String {
     let detail = step.detail.as_deref().map(|detail| plain(detail).replace('_', " ")).unwrap_or_default();
-    let (from, to, what) = match step.r#type.as_str() {
-        "call.queued" => (Lane::Backend, Lane::Us, "call"),
-        "call.dialing" => (Lane::Us, Lane::Carrier, "place"),
-        "call.not_placed" => (Lane::Carrier, Lane::Us, "not placed"),
-        "call.ringing" => (Lane::Carrier, Lane::Callee, "ring"),
-        "call.answered" => (Lane::Callee, Lane::Carrier, "answer"),
-        "call.prompted" => (Lane::Us, Lane::Callee, "question"),
-        "call.entry" => return (Lane::Callee, Lane::Us, format!("answer: {detail}")),
-        "call.code_spoken" => (Lane::Us, Lane::Callee, "code"),
-        "call.ended" => return (Lane::Carrier, Lane::Us, detail),
-        "call.block_requested" => (Lane::Callee, Lane::Us, "no more calls"),
-        "verification.redial_requested" => (Lane::Backend, Lane::Us, "call again"),
-        "verification.wrong_code" => (Lane::Backend, Lane::Us, "wrong code"),
-        other => {
-            let word = other.rsplit('.').next().unwrap_or(other);
-            return (Lane::Us, Lane::Backend, plain(word));
-        }
+    let what = match step.r#type.as_str() {
+        "call.queued" => "call",
+        "call.dialing" => "place",
+        "call.not_placed" => "not placed",
+        "call.ringing" => "ring",
+        "call.answered" => "answer",
+        "call.prompted" => "question",
+        "call.entry" => return format!("answer: {detail}"),
+        "call.code_spoken" => "code",
+        "call.ended" => return detail,
+        "call.block_requested" => "no more calls",
+        "verification.redial_requested" => "call again",
+        "verification.wrong_code" => "wrong code",
+        other => return plain(other.rsplit('.').next().unwrap_or(other)),
     };
-    (from, to, what.to_owned())
+    what.to_owned()
 }
 
-/// One step as an arrow between the lines of the lanes.
-fn drawn(from: Lane, to: Lane, what: &str) -> String {
-    let (left, right) = (from.min(to).column(), from.max(to).column());
+/// One step as an arrow between the lines of the parties.
+fn drawn(from: Party, to: Party, what: &str) -> String {
+    let (left, right) = (column(from.min(to)), column(from.max(to)));
     let inside = right - left - 1;
     let room = inside - 4;
     let what: String = what.chars().take(room).collect();
@@ -275,14 +261,14 @@ fn drawn(from: Lane, to: Lane, what: &str) -> String {
     let shaft = format!("{} {what} {}", "─".repeat(before), "─".repeat(after));
     let shaft = if from < to { format!("{shaft}►") } else { format!("◄{shaft}") };
     let mut drawn = String::new();
-    let mut column = 0;
-    while column <= Lane::Callee.column() {
-        if column == left + 1 {
+    let (mut at, end) = (0, column(Party::Callee));
+    while at <= end {
+        if at == left + 1 {
             drawn.push_str(&shaft);
-            column = right;
+            at = right;
         } else {
-            drawn.push(if column % SPAN == 0 { '│' } else { ' ' });
-            column += 1;
+            drawn.push(if at % SPAN == 0 { '│' } else { ' ' });
+            at += 1;
         }
     }
     drawn

@@ -11,8 +11,8 @@ use crate::{
         html,
         page::Page,
         session::{Kind, Session},
-        words::Words,
     },
+    pages::Words,
     phone::{self, Extension, Number, NumberError},
 };
 

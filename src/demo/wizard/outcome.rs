@@ -13,9 +13,9 @@ use crate::{
         page::{Page, shown_to},
         see,
         session::{Attempt, Session},
-        words::Words,
     },
     outcome::{Reason, Stage, Status},
+    pages::Words,
     phone::E164,
     texts,
     time::Timestamp,
@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn every_reason_has_a_next_step_and_a_sign() {
         for reason in Reason::ALL {
-            assert!(!crate::demo::icons::icon(sign(reason.status(), *reason)).is_empty(), "{reason}");
+            assert!(!crate::pages::icon(sign(reason.status(), *reason)).is_empty(), "{reason}");
             let support = next(*reason) == Next::Support;
             assert_eq!(support, reason.next_step() == crate::outcome::NextStep::ContactSupport, "{reason}");
         }

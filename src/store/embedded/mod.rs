@@ -29,8 +29,8 @@ use self::{
 };
 use super::{
     CHANGES_KEPT, CallQuery, Changed, Commit, Committed, Counts, Created, DeadLetter, Due, Held, IdempotencyKey,
-    ListQuery, Outgoing, Page, Pending, Remembered, Store, StoreError, StoreHealth, TallyQuery, change::Change, codec,
-    listing::CallPlace, rows::Row,
+    ListQuery, Outgoing, Page, Pending, Remembered, Store, StoreError, StoreHealth, TallyQuery, Waiting,
+    change::Change, codec, listing::CallPlace, rows::Row,
 };
 use crate::{
     id::{CallId, EffectId, NumberHash, VerificationId},
@@ -205,6 +205,10 @@ impl Store for Embedded {
     fn bury(&self, id: EffectId, why: String) -> Pending<'_, ()> {
         let keep_for = self.retention;
         Box::pin(self.write(move |table, now| ops::bury(table, now, id, why, keep_for)))
+    }
+
+    fn outbox(&self, limit: usize) -> Pending<'_, Vec<Waiting>> {
+        Box::pin(async move { self.read(|table, now| pages::outbox(table, now, limit)) })
     }
 
     fn dead_letters(&self, limit: usize) -> Pending<'_, Vec<DeadLetter>> {

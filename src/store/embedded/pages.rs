@@ -4,13 +4,13 @@ use std::ops::ControlFlow;
 
 use super::{
     super::{
-        CallQuery, DeadLetter, ListQuery, Page, StoreError, codec,
+        CallQuery, DeadLetter, ListQuery, Page, StoreError, Waiting, codec,
         listing::{CallPlace, ITEMS_PER_PAGE, SCAN_PER_PAGE, short_time},
         rows::Sieve,
     },
     index, keys, ops,
     table::Read,
-    values::{Buried, Log, Noted},
+    values::{Buried, Kept, Log, Noted},
 };
 use crate::{
     id::{CallId, ID_BYTES, VerificationId},
@@ -106,6 +106,25 @@ pub(super) fn deliveries(
         Ok(found.map(|noted| noted.delivery))
     };
     ids.iter().map(noted).collect()
+}
+
+pub(super) fn outbox(table: &dyn Read, now: Timestamp, limit: usize) -> Result<Vec<Waiting>, StoreError> {
+    let limit = limit.min(ITEMS_PER_PAGE);
+    let mut ids = Vec::new();
+    table.up(&[keys::EFFECT_DUE], &[keys::EFFECT_DUE + 1], &mut |key, _| {
+        if ids.len() >= limit {
+            return ControlFlow::Break(());
+        }
+        ids.extend(keys::split_time(key).and_then(|(_, id)| keys::effect_of(id)));
+        ControlFlow::Continue(())
+    })?;
+    let mut waiting = Vec::with_capacity(ids.len());
+    for id in ids {
+        if let Some(kept) = ops::read(table, &keys::effect(id), |kept: &Kept| kept.expires_at > now)? {
+            waiting.push(Waiting { due: kept.due_at, effect: kept.outgoing(id) });
+        }
+    }
+    Ok(waiting)
 }
 
 pub(super) fn dead_letters(table: &dyn Read, now: Timestamp, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {

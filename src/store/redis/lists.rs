@@ -3,7 +3,7 @@
 use futures_util::future::try_join_all;
 
 use super::{
-    super::{DeadLetter, ListQuery, Page, StoreError, listing::ITEMS_PER_PAGE},
+    super::{DeadLetter, ListQuery, Page, StoreError, Waiting, listing::ITEMS_PER_PAGE},
     keys,
     lanes::{self, Piece},
     link::Link,
@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     id::{ID_BYTES, Partition, VerificationId},
+    time::Timestamp,
     verification::Verification,
 };
 
@@ -79,6 +80,36 @@ pub(super) async fn dead_letters(link: &Link, limit: usize) -> Result<Vec<DeadLe
     letters.sort_by_key(|letter| std::cmp::Reverse((letter.at, letter.effect.id)));
     letters.truncate(limit);
     Ok(letters)
+}
+
+/// Effects of the outbox, the next due first.
+pub(super) async fn outbox(link: &Link, limit: usize) -> Result<Vec<Waiting>, StoreError> {
+    let limit = limit.min(ITEMS_PER_PAGE);
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    let found = try_join_all(Partition::all().map(move |partition| async move {
+        let mut command = redis::cmd("ZRANGE");
+        command.arg(keys::outbox(partition)).arg(0).arg(limit - 1).arg("WITHSCORES");
+        let names: Vec<(String, f64)> = link.read(&command).await?;
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut command = redis::cmd("MGET");
+        for (name, _) in &names {
+            command.arg(keys::effect(name.parse().map_err(|_| unreadable("an effect"))?));
+        }
+        let effects: Vec<Option<Vec<u8>>> = link.read(&command).await?;
+        let waiting = names.iter().zip(effects).filter_map(|((name, due), bytes)| {
+            Some(Waiting { effect: wire::outgoing(name.as_bytes(), &bytes?)?, due: Timestamp::from_ms(*due as u64) })
+        });
+        Ok::<_, StoreError>(waiting.collect::<Vec<_>>())
+    }))
+    .await?;
+    let mut waiting: Vec<Waiting> = found.into_iter().flatten().collect();
+    waiting.sort_by_key(|waiting| (waiting.due, waiting.effect.id));
+    waiting.truncate(limit);
+    Ok(waiting)
 }
 
 /// How many items one partition is asked for: a little more than its share.

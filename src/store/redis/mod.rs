@@ -37,7 +37,7 @@ use self::{
 };
 use super::{
     CHANGES_KEPT, CallQuery, Changed, Commit, Committed, Counts, Created, DeadLetter, Due, Held, IdempotencyKey,
-    ListQuery, Outgoing, Page, Pending, Remembered, Servers, Store, StoreError, StoreHealth, TallyQuery,
+    ListQuery, Outgoing, Page, Pending, Remembered, Servers, Store, StoreError, StoreHealth, TallyQuery, Waiting,
     change::Change, codec, listing::short_time, rows::Row,
 };
 use crate::{
@@ -371,6 +371,10 @@ impl Store for Redis {
             let arguments = [id.to_string().into_bytes(), why, ms(self.retention)];
             self.link.run(&scripts::BURY, &letter_keys(id), &arguments).await
         })
+    }
+
+    fn outbox(&self, limit: usize) -> Pending<'_, Vec<Waiting>> {
+        Box::pin(lists::outbox(&self.link, limit))
     }
 
     fn dead_letters(&self, limit: usize) -> Pending<'_, Vec<DeadLetter>> {

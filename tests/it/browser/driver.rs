@@ -28,7 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(40);
 pub(super) const SPEED: u32 = 4;
 
 /// A process that ends with the test.
-struct Running(Child);
+pub(super) struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -38,9 +38,10 @@ impl Drop for Running {
 }
 
 /// Starts a program and reads the lines it prints until one of them says `after`; what follows it there is returned.
-fn start(mut command: Command, after: &str) -> (Running, String) {
+/// What it reads never comes, and ends with it.
+pub(super) fn start(mut command: Command, after: &str) -> (Running, String) {
     let what = format!("{command:?}");
-    let child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn();
+    let child = command.stdout(Stdio::piped()).stdin(Stdio::piped()).spawn();
     let mut child = Running(child.unwrap_or_else(|error| panic!("{what} does not start: {error}")));
     let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
     let line = lines.by_ref().map(Result::unwrap).find(|line| line.contains(after));
@@ -50,11 +51,11 @@ fn start(mut command: Command, after: &str) -> (Running, String) {
     (child, line.split_once(after).unwrap().1.to_owned())
 }
 
-/// A demo and a browser.
+/// A service and a browser.
 pub(super) struct Desk {
     pub(super) browser: Client,
     pub(super) address: String,
-    _demo: Running,
+    _demo: Option<Running>,
     _driver: Running,
     _profile: tempfile::TempDir,
 }
@@ -71,6 +72,11 @@ impl Desk {
         demo.args(["demo", "--listen", "127.0.0.1:0"]).args(arguments);
         let (demo, rest) = start(demo, "http://");
         let address = format!("http://{}", rest.split(|c: char| c.is_whitespace() || c == '/').next().unwrap());
+        Self { _demo: Some(demo), ..Self::at(address).await }
+    }
+
+    /// Opens a browser that looks at a service which runs already.
+    pub(super) async fn at(address: String) -> Self {
         let mut driver = Command::new("chromedriver");
         driver.args(["--port=0", "--log-level=SEVERE"]);
         let (driver, rest) = start(driver, "started successfully on port ");
@@ -82,7 +88,7 @@ impl Desk {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .unwrap_or_else(|error| panic!("Chromium does not start: {error}"));
-        Self { browser, address, _demo: demo, _driver: driver, _profile: profile }
+        Self { browser, address, _demo: None, _driver: driver, _profile: profile }
     }
 
     pub(super) async fn close(self) {

@@ -12,7 +12,7 @@ use ringproof::{
     id::{CallId, EffectId, NumberHash, VerificationId},
     store::{
         CallQuery, Changed, Commit, Committed, Counts, Created, DeadLetter, Due, Held, IdempotencyKey, ListQuery,
-        Outgoing, Page, Pending, Remembered, Store, StoreError, StoreHealth, TallyQuery,
+        Outgoing, Page, Pending, Remembered, Store, StoreError, StoreHealth, TallyQuery, Waiting,
     },
     time::Timestamp,
     verification::{CallRecord, Delivery, Verification},
@@ -104,6 +104,9 @@ impl Store for Faulty {
     }
     fn bury(&self, id: EffectId, why: String) -> Pending<'_, ()> {
         self.run(self.inner.bury(id, why))
+    }
+    fn outbox(&self, limit: usize) -> Pending<'_, Vec<Waiting>> {
+        self.run(self.inner.outbox(limit))
     }
     fn dead_letters(&self, limit: usize) -> Pending<'_, Vec<DeadLetter>> {
         self.run(self.inner.dead_letters(limit))

@@ -9,7 +9,7 @@ const VOCABULARY: [&str; 7] = ["time", "dtmf", "id", "secret", "outcome", "phone
 
 /// The table: a module of the crate, and what its sources may name beside themselves. A new module begins with a row here.
 /// `vocabulary` stands for [`VOCABULARY`], `everything` for all modules.
-const MAY_NAME: [(&str, &[&str]); 23] = [
+const MAY_NAME: [(&str, &[&str]); 25] = [
     // vocabulary
     ("time", &[]),
     ("dtmf", &[]),
@@ -32,10 +32,12 @@ const MAY_NAME: [(&str, &[&str]); 23] = [
     ("gateway", &["provider", "store", "verification", "callflow", "texts", "span", "vocabulary"]),
     // edge
     ("http", &["gateway", "provider", "verification", "texts", "span", "vocabulary"]),
-    ("demo", &["gateway", "http", "provider", "texts", "vocabulary"]),
+    ("pages", &["texts", "vocabulary"]),
+    ("demo", &["gateway", "http", "pages", "provider", "texts", "vocabulary"]),
+    ("console", &["gateway", "http", "pages", "verification", "texts", "vocabulary"]),
     ("telemetry", &["span", "vocabulary"]),
     // root
-    ("config", &["callflow", "store", "provider", "gateway", "http", "telemetry", "vocabulary"]),
+    ("config", &["callflow", "console", "store", "provider", "gateway", "http", "telemetry", "vocabulary"]),
     ("serve", &["everything"]),
     ("commands", &["everything"]),
     ("main", &["everything"]),

@@ -141,7 +141,12 @@ pub(crate) struct Serving {
 impl Serving {
     /// Starts it and waits until it serves.
     pub(crate) fn start(settings: &Settings) -> Self {
-        let mut process = program(settings.folder()).arg("serve").spawn().unwrap();
+        Self::start_with(settings, &[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn start_with(settings: &Settings, arguments: &[&str]) -> Self {
+        let mut process = program(settings.folder()).arg("serve").args(arguments).spawn().unwrap();
         let err = BufReader::new(process.stderr.take().unwrap());
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (serves, started) = channel();

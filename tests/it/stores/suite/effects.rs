@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use ringproof::{
     id::EffectId,
-    store::{EffectKind, NewEffect, Outgoing},
+    store::{EffectKind, NewEffect, Outgoing, Waiting},
     verification::Verification,
 };
 
@@ -35,8 +35,15 @@ pub(crate) async fn effects_wait_are_taken_and_done(lab: &Lab) {
     let later = NewEffect { due_after: SHORT, ..effect(&value, 1) };
     let begin = lab.now().await;
     with_effects(lab, 1, vec![effect(&value, 0), later.clone()]).await;
+    let names = |waiting: &[Waiting]| waiting.iter().map(|waiting| waiting.effect.id).collect::<Vec<_>>();
+    let waiting = lab.store.outbox(10).await.unwrap();
+    assert_eq!(names(&waiting), [effect(&value, 0).id, later.id], "the next due first, also what is not due");
+    assert!(waiting[0].due >= begin && waiting[1].due >= waiting[0].due.plus(SHORT));
+    assert_eq!(lab.store.outbox(1).await.unwrap().len(), 1);
     let taken = take(lab, LEASE).await;
     assert_eq!(taken.len(), 1, "{taken:?}");
+    let waiting = lab.store.outbox(10).await.unwrap();
+    assert_eq!(names(&waiting), [later.id, effect(&value, 0).id], "what is taken is due again after its lease");
     let first = &taken[0];
     assert_eq!(
         (first.id, first.kind, first.call, &first.payload, first.attempts),

@@ -1,4 +1,4 @@
-//! Owns the drawings of the demo's pages: lines on a 24 by 24 grid, in the colour of the text round them.
+//! Owns the drawings of pages: lines on a 24 by 24 grid, in the colour of the text round them.
 
 macro_rules! line {
     ($($inside:literal),+) => {
@@ -11,7 +11,7 @@ macro_rules! line {
 }
 
 /// A drawing by its name; nothing for a name that is none.
-pub(super) fn icon(name: &str) -> &'static str {
+pub(crate) fn icon(name: &str) -> &'static str {
     match name {
         "phone" => {
             line!(

@@ -1,17 +1,17 @@
-//! Owns how the demo's pages speak: the language and colours of a browser, and the texts in that language.
+//! Owns how pages speak to people: the language and colours of a browser, and the texts in that language.
 
 use crate::{phone::CountryCode, texts, time::Timestamp};
 
 /// The texts of one language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Words {
+pub(crate) struct Words {
     /// The language (BCP 47), one of [`texts::page_languages`].
-    pub(super) language: &'static str,
+    pub(crate) language: &'static str,
 }
 
 /// The colours of the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Theme {
+pub(crate) enum Theme {
     /// As the device has it.
     Auto,
     /// Dark on light.
@@ -22,9 +22,9 @@ pub(super) enum Theme {
 
 impl Theme {
     /// All of them.
-    pub(super) const ALL: [Self; 3] = [Self::Auto, Self::Light, Self::Dark];
+    pub(crate) const ALL: [Self; 3] = [Self::Auto, Self::Light, Self::Dark];
 
-    pub(super) const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Auto => "auto",
             Self::Light => "light",
@@ -32,49 +32,49 @@ impl Theme {
         }
     }
 
-    pub(super) fn of(word: &str) -> Option<Self> {
+    pub(crate) fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|theme| theme.as_str() == word)
     }
 }
 
 impl Words {
     /// The language that an `Accept-Language` header, or a tag, asks for.
-    pub(super) fn of(accept_language: &str) -> Self {
+    pub(crate) fn of(accept_language: &str) -> Self {
         Self { language: texts::page_language(accept_language) }
     }
 
     /// A text without slots.
-    pub(super) fn t(&self, id: &str) -> String {
+    pub(crate) fn t(&self, id: &str) -> String {
         texts::page(self.language, id, &[])
     }
 
     /// A text with one slot.
-    pub(super) fn with(&self, id: &str, slot: &str, value: &str) -> String {
+    pub(crate) fn with(&self, id: &str, slot: &str, value: &str) -> String {
         texts::page(self.language, id, &[(slot, value)])
     }
 
     /// The name of a country.
-    pub(super) fn country(&self, code: CountryCode) -> String {
+    pub(crate) fn country(&self, code: CountryCode) -> String {
         texts::country(self.language, &code.to_string())
     }
 
     /// The language in which the callee is spoken to.
-    pub(super) fn call_locale(&self) -> &'static str {
+    pub(crate) fn call_locale(&self) -> &'static str {
         if self.language == "ja" { "ja-JP" } else { "en-US" }
     }
 
     /// A day, as people write it. In the time zone of the machine that runs the demo: the reader sits at it.
-    pub(super) fn day(&self, at: Timestamp) -> String {
+    pub(crate) fn day(&self, at: Timestamp) -> String {
         self.format(at, if self.language == "ja" { "%Y年%-m月%-d日" } else { "%-d %B %Y" })
     }
 
     /// A time of the day.
-    pub(super) fn time(&self, at: Timestamp) -> String {
+    pub(crate) fn time(&self, at: Timestamp) -> String {
         self.format(at, "%H:%M")
     }
 
     /// A time of today, or else with its day.
-    pub(super) fn moment(&self, at: Timestamp, now: Timestamp) -> String {
+    pub(crate) fn moment(&self, at: Timestamp, now: Timestamp) -> String {
         let day = if self.language == "ja" { "%-m月%-d日" } else { "%-d %b" };
         let time = self.format(at, "%H:%M:%S");
         if self.format(at, "%F") == self.format(now, "%F") { time } else { format!("{} {time}", self.format(at, day)) }
