@@ -225,14 +225,9 @@ impl Ringproof {
         let stop = CancellationToken::new();
         let listener = listen("server.listen", config.server.listen).await?;
         let address = listener.local_addr().unwrap_or(config.server.listen);
-        let metrics_listener = match config.server.metrics_listen {
-            Some(address) => Some(listen("server.metrics_listen", address).await?),
-            None => None,
-        };
-        let console_listener = match config.console.listen.filter(|_| config.console.enabled) {
-            Some(address) => Some(listen("console.listen", address).await?),
-            None => None,
-        };
+        let metrics_listener = listen_if("server.metrics_listen", config.server.metrics_listen).await?;
+        let console_address = config.console.listen.filter(|_| config.console.enabled);
+        let console_listener = listen_if("console.listen", console_address).await?;
         let store = store::open(&config.store).await.map_err(StartError::Store)?;
         let Carriers { carriers, simulators, trunks } = Carriers::new(&config.carriers, &voice(config).await)?;
         // Where port 0 was asked for, the public address is only known now.
@@ -254,9 +249,7 @@ impl Ringproof {
         let surroundings = Surroundings { address, simulators: simulators.clone(), stop: stop.clone() };
         let pages = pages.map_or_else(|| Ok(Router::new()), |make| make(surroundings))?;
         let scrape = recorder.clone().map(|recorder| -> http::Scrape { Arc::new(move || recorder.render()) });
-        let mut instance = [0; 8];
-        SystemEntropy.fill(&mut instance);
-        let instance = u64::from_ne_bytes(instance);
+        let instance = instance();
         let own = console_listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let console = make_console(config, own, &public_url, &gateway, scrape.clone(), &stop)?;
         let (pages, console) = match console_listener {
@@ -438,6 +431,20 @@ pub(crate) async fn voice(config: &Config) -> Arc<Voice> {
 async fn drain(trunks: &BTreeMap<String, Arc<Sip>>) -> bool {
     let all = futures_util::future::join_all(trunks.values().map(|trunk| trunk.stop(DRAIN_WITHIN))).await;
     all.into_iter().all(|drained| drained)
+}
+
+/// A number of this process alone.
+fn instance() -> u64 {
+    let mut instance = [0; 8];
+    SystemEntropy.fill(&mut instance);
+    u64::from_ne_bytes(instance)
+}
+
+async fn listen_if(setting: &'static str, address: Option<SocketAddr>) -> Result<Option<TcpListener>, StartError> {
+    match address {
+        Some(address) => listen(setting, address).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -3,6 +3,7 @@
 
 mod access;
 mod calls;
+mod console;
 mod description;
 mod erasing;
 mod operations;

@@ -59,11 +59,9 @@ async fn an_operator_comes_in_where_they_wanted_to_and_goes_out_again() {
     let out = browser.post("/console/sign-out").await;
     assert!(out.text.contains(&format!("{}/leave?client_id=ringproof&#38;", fake.issuer())), "{}", out.text);
     assert_eq!(browser.get("/console/calls").await.status, 303, "the session is over");
-    let log = serving.log();
-    assert!(
-        log.contains("signed in to the console through the identity provider") && log.contains("oidc/u-1"),
-        "{log}"
-    );
+    let line = "signed in to the console through the identity provider";
+    let told = eventually(|| Some(serving.log()).filter(|log| log.contains(line) && log.contains("oidc/u-1"))).await;
+    let log = told.unwrap_or_else(|| panic!("nobody signed in, says the log: {}", serving.log()));
     let secrets = [asked["state"].as_str(), asked["nonce"].as_str(), asked["code_challenge"].as_str(), CLIENT_SECRET];
     let secrets = secrets.into_iter().map(str::to_owned).chain(fake.given());
     for secret in secrets {
@@ -234,7 +232,7 @@ async fn a_provider_that_is_away_blocks_nothing_else() {
     let page = browser.get("/console/oidc/start").await;
     assert_eq!(page.status, 503);
     assert!(page.text.contains("does not answer right now"), "{}", page.text);
-    let japanese = browser.get_in("ja", "/console/oidc/start").await;
+    let japanese = browser.enter("ja", "/console/oidc/start").await;
     assert!(japanese.text.contains("認証プロバイダーが応答していません"), "{}", japanese.text);
     assert_eq!(browser.get("/console/sign-in").await.status, 200);
     assert_eq!(browser.get("/healthz").await.status, 200);

@@ -14,8 +14,9 @@ use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use ringproof::{
     callflow::{Flows, Script, Then},
+    console,
     gateway::{CallbacksConfig, Carrier, Countries, Gateway, NumbersConfig, Parts, SystemEntropy, VerificationConfig},
-    http::{ApiKey, Config, Edge, Scope, Setup, edge},
+    http::{ApiKey, Config, Edge, Keys, Scope, Setup, TenantLimits, edge},
     outcome::Fault,
     provider::{
         Accepted, Capabilities, CheckFault, Endpoint, HangUpError, Inbound, LiveCall, Order, Pending, Provider,
@@ -210,6 +211,18 @@ impl World {
             made[3].config("enrolment", &[Scope::Calls]),
             made[4].config("operators", &[Scope::Admin]),
         ];
+        let limits = TenantLimits { waiting: 8, reads_per_minute: None };
+        let console = console::pages(console::Setup {
+            gateway: gateway.clone(),
+            keys: Arc::new(Keys::new(&api_keys, limits).unwrap()),
+            config: console::Config::default(),
+            oidc: None,
+            public_url: PUBLIC_URL.parse().unwrap(),
+            brand: String::from("Contoso"),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            scrape: None,
+            stop: stop.clone(),
+        });
         let edge = edge(Setup {
             config: &config,
             api_keys: &api_keys,
@@ -217,7 +230,7 @@ impl World {
             brand: "Contoso; Zürich",
             gateway,
             scrape: Some(Arc::new(|| String::from("measured 1\n"))),
-            pages: Router::new().route("/page", axum::routing::get(async || "a page")),
+            pages: Router::new().route("/page", axum::routing::get(async || "a page")).merge(console.unwrap()),
             instance: 7,
             stop: stop.clone(),
         });

@@ -78,10 +78,10 @@ impl Browser {
     }
 
     pub(super) async fn get(&self, to: &str) -> Page {
-        self.get_in("en", to).await
+        self.enter("en", to).await
     }
 
-    pub(super) async fn get_in(&self, language: &str, to: &str) -> Page {
+    pub(super) async fn enter(&self, language: &str, to: &str) -> Page {
         self.send(self.http.get(self.url(to)).header(header::ACCEPT_LANGUAGE, language), to).await
     }
 
