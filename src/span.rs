@@ -112,7 +112,7 @@ pub fn is_on() -> bool {
 }
 
 impl Listener {
-    /// 64 bits that no other call gets (SplitMix64). Ids have to be unique, not secret.
+    /// 64 bits that no other call gets (`SplitMix64`). Ids have to be unique, not secret.
     fn draw(&self) -> [u8; 8] {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut bits = self.random.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
