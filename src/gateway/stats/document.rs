@@ -273,7 +273,8 @@ fn carriers(sums: &Sums) -> Vec<CarrierStats> {
         .collect()
 }
 
-/// Prefixes with enough verifications: the odd ones first, then by how many.
+/// Prefixes with enough verifications: the odd ones first, those that convert less before those that convert more, then by
+/// how many.
 pub(super) fn prefixes(found: &BTreeMap<(Option<CountryCode>, String), Conversion>) -> Vec<PrefixStats> {
     let mut countries = BTreeMap::<Option<CountryCode>, Conversion>::new();
     for ((country, _), of) in found {
@@ -297,7 +298,7 @@ pub(super) fn prefixes(found: &BTreeMap<(Option<CountryCode>, String), Conversio
         })
         .collect();
     prefixes.sort_by(|one, other| {
-        let order = |of: &PrefixStats| (of.odd.is_none(), std::cmp::Reverse(of.attempts));
+        let order = |of: &PrefixStats| (of.odd.is_none(), of.odd, std::cmp::Reverse(of.attempts));
         order(one).cmp(&order(other)).then_with(|| one.prefix.cmp(&other.prefix))
     });
     prefixes.truncate(MOST_PREFIXES);
