@@ -201,8 +201,7 @@ async fn calls_keep_their_pace() {
 
 #[tokio::test]
 async fn a_large_call_goes_by_the_stream_of_the_same_server() {
-    let mut datagrams = Server::udp().await;
-    let mut streams = Server::tcp_at(datagrams.address).await;
+    let (mut datagrams, mut streams) = Server::udp_and_tcp().await;
     let endpoint = start(&config(&[&datagrams.trunk()]));
     let large = || Outgoing { offer: Box::new(|_| vec![b'x'; 2000]), ..outgoing() };
     let mut placed = endpoint.place(large()).await.unwrap();

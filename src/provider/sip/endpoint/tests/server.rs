@@ -114,11 +114,21 @@ impl Server {
     }
 
     pub(super) async fn tcp() -> Self {
-        Self::tcp_at("127.0.0.1:0".parse().unwrap()).await
+        Self::listening(TcpListener::bind("127.0.0.1:0").await.unwrap())
     }
 
-    pub(super) async fn tcp_at(address: SocketAddr) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
+    /// One server that hears both at the same port, which others of this machine may have for one of them.
+    pub(super) async fn udp_and_tcp() -> (Self, Self) {
+        loop {
+            let datagrams = Self::udp().await;
+            match TcpListener::bind(datagrams.address).await {
+                Ok(listener) => return (datagrams, Self::listening(listener)),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::AddrInUse, "{error}"),
+            }
+        }
+    }
+
+    fn listening(listener: TcpListener) -> Self {
         let address = listener.local_addr().unwrap();
         Self { line: Line::Tcp(Box::new((listener, None, Framer::default()))), address }
     }
