@@ -251,7 +251,7 @@ impl Ringproof {
         let scrape = recorder.clone().map(|recorder| -> http::Scrape { Arc::new(move || recorder.render()) });
         let instance = instance();
         let own = console_listener.as_ref().and_then(|listener| listener.local_addr().ok());
-        let console = make_console(config, own, &public_url, &gateway, scrape.clone(), &stop)?;
+        let console = make_console(config, own, &public_url, &gateway, &stop)?;
         let (pages, console) = match console_listener {
             Some(listener) => (pages, Some((listener, Arc::new(http::pages_edge(console, instance)?)))),
             None => (pages.merge(console), None),
@@ -361,7 +361,6 @@ fn make_console(
     listens_on: Option<SocketAddr>,
     public_url: &str,
     gateway: &Gateway,
-    scrape: Option<http::Scrape>,
     stop: &CancellationToken,
 ) -> Result<Router, StartError> {
     if !config.console.enabled {
@@ -378,7 +377,6 @@ fn make_console(
         public_url,
         brand: config.verification.brand.clone(),
         clock: Arc::new(SystemClock),
-        scrape,
         stop: stop.clone(),
     })?)
 }

@@ -37,7 +37,7 @@ pub use seal::NoSeal;
 
 use crate::{
     gateway::Gateway,
-    http::{Exports, Keys, Scrape},
+    http::{Exports, Keys},
     pages,
     time::{Clock, duration},
 };
@@ -116,8 +116,6 @@ pub struct Setup {
     pub brand: String,
     /// The clock of the shell.
     pub clock: Arc<dyn Clock>,
-    /// Where measurements come from, if they are kept.
-    pub scrape: Option<Scrape>,
     /// Ends what is held open at the stop.
     pub stop: CancellationToken,
 }
@@ -140,8 +138,6 @@ struct Console {
     secure: bool,
     session: Duration,
     brand: String,
-    #[expect(dead_code, reason = "the board reads it")]
-    scrape: Option<Scrape>,
     attempts: sign_in::Attempts,
     oidc: Option<Arc<Oidc>>,
     exports: Exports,
@@ -156,7 +152,7 @@ type Shared = State<Arc<Console>>;
 /// # Errors
 /// The key of the sessions cannot be used.
 pub fn pages(setup: Setup) -> Result<Router, NoSeal> {
-    let Setup { gateway, keys, config, oidc, public_url, brand, clock, scrape, stop } = setup;
+    let Setup { gateway, keys, config, oidc, public_url, brand, clock, stop } = setup;
     let console = Arc::new(Console {
         seal: Seal::new(&gateway.console_key())?,
         exports: Exports::new(gateway.clone(), stop.clone()),
@@ -167,7 +163,6 @@ pub fn pages(setup: Setup) -> Result<Router, NoSeal> {
         secure: public_url.scheme() == "https",
         session: config.session,
         brand,
-        scrape,
         attempts: sign_in::Attempts::default(),
         oidc,
         live: live::Live::default(),

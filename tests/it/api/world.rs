@@ -220,7 +220,6 @@ impl World {
             public_url: PUBLIC_URL.parse().unwrap(),
             brand: String::from("Contoso"),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            scrape: None,
             stop: stop.clone(),
         });
         let edge = edge(Setup {
