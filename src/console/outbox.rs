@@ -67,7 +67,7 @@ struct DeadRow {
 /// The page. The outbox is that of all clients: it needs the scope `admin`.
 pub(super) async fn list(State(console): Shared, visit: Visit, uri: Uri) -> Response {
     if !visit.session.has(Scope::Admin) {
-        return not_allowed(&console, &visit);
+        return admin_only(&console, &visit, Place::Outbox);
     }
     let told = match uri.query() {
         Some("sent") => (Some("console-outbox-sent"), None),
@@ -82,19 +82,20 @@ pub(super) async fn list(State(console): Shared, visit: Visit, uri: Uri) -> Resp
     html(StatusCode::OK, &OutboxPage::new(&console, &visit, &waiting, &dead, (say(told.0), say(told.1))))
 }
 
-fn not_allowed(console: &Console, visit: &Visit) -> Response {
+/// The page that says that a place belongs to those who see all clients.
+pub(super) fn admin_only(console: &Console, visit: &Visit, place: Place) -> Response {
     #[derive(Template)]
     #[template(path = "console/admin-only.html")]
     struct AdminOnlyPage {
         shell: Shell,
     }
-    html(StatusCode::FORBIDDEN, &AdminOnlyPage { shell: Shell::new(console, visit, "console-outbox", Place::Outbox) })
+    html(StatusCode::FORBIDDEN, &AdminOnlyPage { shell: Shell::new(console, visit, place.title(), place) })
 }
 
 /// Has a result delivered again.
 pub(super) async fn send(State(console): Shared, visit: Visit, Path(id): Path<String>) -> Response {
     if !visit.session.has(Scope::Admin) {
-        return not_allowed(&console, &visit);
+        return admin_only(&console, &visit, Place::Outbox);
     }
     let Ok(id) = id.parse::<EffectId>() else { return console.see("/outbox?gone") };
     match console.gateway.revive(id).await {
@@ -103,7 +104,8 @@ pub(super) async fn send(State(console): Shared, visit: Visit, Path(id): Path<St
             console.see("/outbox?sent")
         }
         Err(Refusal::NotFound) => console.see("/outbox?gone"),
-        Err(_) => away(&console, &visit, Place::Outbox),
+        // A form cannot be asked for again: the page it came from can.
+        Err(_) => away(&console, &Visit { path: String::from("/outbox"), ..visit }, Place::Outbox),
     }
 }
 

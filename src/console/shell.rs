@@ -28,6 +28,11 @@ impl Place {
             Self::Outbox => ("/outbox", "console-outbox"),
         }
     }
+
+    /// The text id of its name.
+    pub(super) const fn title(self) -> &'static str {
+        self.words().1
+    }
 }
 
 /// One entry of the menu.

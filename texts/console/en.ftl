@@ -18,10 +18,11 @@ console-zone-set = Change
 console-zone-own = this device
 console-to-calls = All calls
 console-away-title = The store does not answer
-console-away-lead = Calls are kept in the store, and it cannot be read right now. Load this page again in a moment; ringproof doctor says what is wrong.
+console-away-lead = Calls and statistics are kept in the store, and it cannot be read right now. Load this page again in a moment; ringproof doctor says what is wrong.
+console-again = Load again
 console-missing-title = There is no such call
 console-missing-lead = It belongs to another client, it is older than records are kept, or its name was not copied whole.
-console-admin-only-lead = The outbox holds the results of all clients: it needs a key with the scope admin.
+console-admin-only-lead = This page shows what belongs to all clients: it needs a key with the scope admin.
 
 console-search = Find calls
 console-search-go = Find

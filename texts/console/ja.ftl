@@ -18,10 +18,11 @@ console-zone-set = 変更
 console-zone-own = この端末
 console-to-calls = 通話の一覧
 console-away-title = ストアが応答しません
-console-away-lead = 通話の記録を保存しているストアを、いま読み取れません。しばらくしてから再読み込みしてください。原因は ringproof doctor で確認できます。
+console-away-lead = 通話の記録と集計を保存しているストアを、いま読み取れません。しばらくしてから再読み込みしてください。原因は ringproof doctor で確認できます。
+console-again = 再読み込み
 console-missing-title = この通話は見つかりません
 console-missing-lead = 別のクライアントの通話か、保存期間を過ぎた通話か、ID の一部が欠けています。
-console-admin-only-lead = 送信待ちにはすべてのクライアントの結果が入っています。表示にはスコープ admin のキーが必要です。
+console-admin-only-lead = すべてのクライアントに関わる画面です。表示にはスコープ admin のキーが必要です。
 
 console-search = 通話を検索
 console-search-go = 検索
