@@ -30,8 +30,26 @@ const REASONS: &[(&str, &str)] = &[
 
 /// One catalogue for all web pages: those of the demo and those of the console share words.
 const PAGES: &[(&str, &str)] = &[
-    ("en", concat!(include_str!("../texts/pages/en.ftl"), "\n", include_str!("../texts/console/en.ftl"))),
-    ("ja", concat!(include_str!("../texts/pages/ja.ftl"), "\n", include_str!("../texts/console/ja.ftl"))),
+    (
+        "en",
+        concat!(
+            include_str!("../texts/pages/en.ftl"),
+            "\n",
+            include_str!("../texts/console/en.ftl"),
+            "\n",
+            include_str!("../texts/board/en.ftl")
+        ),
+    ),
+    (
+        "ja",
+        concat!(
+            include_str!("../texts/pages/ja.ftl"),
+            "\n",
+            include_str!("../texts/console/ja.ftl"),
+            "\n",
+            include_str!("../texts/board/ja.ftl")
+        ),
+    ),
 ];
 
 const COUNTRIES: &[(&str, &str)] =

@@ -11,6 +11,8 @@ use crate::pages::{self, file};
 const FILES: &[pages::Asset] = &[
     pages::BASE_CSS,
     pages::ICON_SVG,
+    ("board.css", "text/css; charset=utf-8", include_str!("assets/board.css")),
+    ("fresh.js", "text/javascript; charset=utf-8", include_str!("assets/fresh.js")),
     ("console.css", "text/css; charset=utf-8", include_str!("assets/console.css")),
     ("console.js", "text/javascript; charset=utf-8", include_str!("assets/console.js")),
     ("live.js", "text/javascript; charset=utf-8", include_str!("assets/live.js")),

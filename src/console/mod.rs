@@ -3,9 +3,12 @@
 //! verification.
 
 mod assets;
+mod board;
 mod call;
 mod calls;
+mod charts;
 mod filters;
+mod health;
 mod ladder;
 mod live;
 mod oidc;
@@ -178,6 +181,8 @@ pub fn pages(setup: Setup) -> Result<Router, NoSeal> {
         .route("/calls/{id}/events", get(call::events))
         .route("/outbox", get(outbox::list))
         .route("/outbox/{id}/send", post(outbox::send))
+        .merge(board::routes())
+        .merge(health::routes())
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/taste", post(sign_in::taste))

@@ -14,17 +14,21 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Calls,
+    Board,
+    Health,
     Outbox,
 }
 
 impl Place {
     /// All of them, in the order of the menu.
-    const ALL: [Self; 2] = [Self::Calls, Self::Outbox];
+    const ALL: [Self; 4] = [Self::Calls, Self::Board, Self::Health, Self::Outbox];
 
     /// The path below the console, and the text id of its name.
     const fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Calls => ("/calls", "console-calls"),
+            Self::Board => ("/board", "board-title"),
+            Self::Health => ("/health", "health-title"),
             Self::Outbox => ("/outbox", "console-outbox"),
         }
     }

@@ -41,7 +41,7 @@ impl Zone {
 
     /// A day and a time, as in `24 Nov 09:00:12`; of today only the time.
     pub(super) fn moment(&self, words: Words, at: Timestamp, now: Timestamp) -> String {
-        let time = self.write(at, "%H:%M:%S");
+        let time = self.second(at);
         if self.write(at, "%F") == self.write(now, "%F") { time } else { format!("{} {time}", self.day(words, at)) }
     }
 
@@ -54,6 +54,16 @@ impl Zone {
     /// A time with thousandths, for steps that follow each other closely.
     pub(super) fn clock(&self, at: Timestamp) -> String {
         self.write(at, "%H:%M:%S%.3f")
+    }
+
+    /// A time of the day, to the second.
+    pub(super) fn second(&self, at: Timestamp) -> String {
+        self.write(at, "%H:%M:%S")
+    }
+
+    /// A time of the day, to the minute.
+    pub(super) fn minute(&self, at: Timestamp) -> String {
+        self.write(at, "%H:%M")
     }
 
     /// A day of a year.
@@ -114,6 +124,7 @@ mod tests {
         assert_eq!(tokyo.in_full(en, at), "24 Nov 2026 18:00:12 JST");
         assert_eq!(Zone::UTC.in_full(ja, at), "2026年11月24日 09:00:12 UTC");
         assert_eq!(tokyo.clock(at), "18:00:12.345");
+        assert_eq!((tokyo.second(at), Zone::UTC.minute(at)), (String::from("18:00:12"), String::from("09:00")));
         let minute = Timestamp::parse("2026-11-24T09:00:00Z").unwrap();
         for zone in [tokyo.clone(), Zone::UTC] {
             assert_eq!(zone.read(&zone.field(minute)), Some(minute), "{zone:?}");

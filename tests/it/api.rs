@@ -2,6 +2,7 @@
 //! with a carrier that does what a test says. No sockets, but where connections themselves are looked at.
 
 mod access;
+mod board;
 mod calls;
 mod console;
 mod description;

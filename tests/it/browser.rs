@@ -2,6 +2,7 @@
 //! go wrong says so and offers a next step; the page holds what its rules promise. Leaves pictures in
 //! `target/screenshots`. Needs Chromium and its `ChromeDriver`, as Debian packages them.
 
+mod console_board;
 mod console_oidc;
 mod driver;
 mod softphone;

@@ -5,7 +5,7 @@ mod carrier;
 mod carriers;
 mod creates;
 mod faults;
-mod faulty;
+pub(crate) mod faulty;
 mod history;
 mod reports;
 mod secrets;

@@ -18,13 +18,13 @@ async fn form(world: &World, cookie: &str, path: &str, fields: &str) -> Answer {
     world.send(request.body(Body::from(fields.to_owned())).unwrap()).await
 }
 
-async fn page(world: &World, cookie: &str, path: &str) -> Answer {
+pub(super) async fn page(world: &World, cookie: &str, path: &str) -> Answer {
     let request = world.request(By::Nobody, "GET", &format!("/console{path}")).header(header::COOKIE, cookie);
     world.send(request.body(Body::empty()).unwrap()).await
 }
 
 /// Signs in with a key: the cookie.
-async fn signed_in(world: &World, key: usize) -> String {
+pub(super) async fn signed_in(world: &World, key: usize) -> String {
     let answer = form(world, "", "/sign-in", &format!("key={}&next=%2Fcalls", world.keys[key])).await;
     assert_eq!(
         (answer.status, answer.header("location")),
@@ -50,7 +50,7 @@ async fn a_busy_call(world: &World) -> String {
 async fn nobody_sees_anything_without_a_key_that_may() {
     let world = World::new().await;
     let call = a_busy_call(&world).await;
-    for path in ["", "/calls", "/outbox", &format!("/calls/{call}"), "/calls/export/csv"] {
+    for path in ["", "/calls", "/board", "/health", "/outbox", &format!("/calls/{call}"), "/calls/export/csv"] {
         let answer = page(&world, "", path).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{path}");
         assert!(answer.header("location").starts_with(&format!("{BASE}/sign-in")), "{answer:?}");
@@ -73,7 +73,8 @@ async fn every_page_says_what_it_may_load_and_is_not_kept() {
     let world = World::new().await;
     let call = a_busy_call(&world).await;
     let cookie = signed_in(&world, 4).await;
-    for path in ["/sign-in?next=/calls", "/calls", "/outbox", &format!("/calls/{call}"), "/calls/call_x"] {
+    let one = format!("/calls/{call}");
+    for path in ["/sign-in?next=/calls", "/calls", "/board", "/health", "/outbox", &one, "/calls/call_x"] {
         let answer = page(&world, &cookie, path).await;
         assert_eq!(answer.header("cache-control"), "no-store", "{path}");
         let policy = answer.header("content-security-policy");

@@ -22,12 +22,14 @@ use ringproof::{
         Accepted, Capabilities, CheckFault, Endpoint, HangUpError, Inbound, LiveCall, Order, Pending, Provider,
         Refused, Reply,
     },
-    store::embedded::Embedded,
+    store::{Store, embedded::Embedded},
     time::{Clock, Timestamp},
     verification::{Aside, Cause, End, PlaceResult, Signal},
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+
+use crate::gateway::faulty::Faulty;
 
 /// How long a condition may take to come true.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -144,6 +146,7 @@ pub(super) struct World {
     pub(super) edge: Arc<Edge>,
     pub(super) clock: Arc<ManualClock>,
     pub(super) carrier: Arc<FakeCarrier>,
+    pub(super) store: Arc<Faulty>,
     pub(super) stop: CancellationToken,
     pub(super) keys: [String; 5],
 }
@@ -200,7 +203,9 @@ impl World {
     pub(super) async fn with(config: Config) -> Self {
         let clock = Arc::new(ManualClock(AtomicU64::new(BEGINNING_MS)));
         let carrier = Arc::new(FakeCarrier::default());
-        let gateway = Gateway::open(parts(&clock, &carrier)).await.unwrap();
+        let memory = Embedded::in_memory(Arc::clone(&clock) as Arc<dyn Clock>, RETENTION);
+        let store = Faulty::sound(Arc::new(memory));
+        let gateway = Gateway::open(parts(&clock, &carrier, &store)).await.unwrap();
         let stop = CancellationToken::new();
         let made = [(); 5].map(|()| ApiKey::generate(&SystemEntropy));
         let both = [Scope::Verify, Scope::Calls];
@@ -234,7 +239,7 @@ impl World {
             stop: stop.clone(),
         });
         let keys = made.map(|key| key.expose().to_owned());
-        Self { edge: Arc::new(edge.unwrap()), clock, carrier, stop, keys }
+        Self { edge: Arc::new(edge.unwrap()), clock, carrier, store, stop, keys }
     }
 
     fn token<'a>(&'a self, by: By<'a>) -> Option<&'a str> {
@@ -331,11 +336,13 @@ impl World {
 pub(super) const REQUEST: &str =
     r#"{"to": "090-1234-5678", "country": "JP", "locale": "ja-JP", "reference": "user-42"}"#;
 
-fn parts(clock: &Arc<ManualClock>, carrier: &Arc<FakeCarrier>) -> Parts {
-    let retention = Duration::from_secs(30 * 24 * 3600);
+/// How long records are kept.
+const RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
+
+fn parts(clock: &Arc<ManualClock>, carrier: &Arc<FakeCarrier>, store: &Arc<Faulty>) -> Parts {
     Parts {
         public_url: PUBLIC_URL.to_owned(),
-        store: Arc::new(Embedded::in_memory(Arc::clone(clock) as Arc<dyn Clock>, retention)),
+        store: Arc::clone(store) as Arc<dyn Store>,
         carriers: vec![Carrier {
             name: String::from("main"),
             provider: Arc::clone(carrier) as Arc<dyn Provider>,
@@ -354,7 +361,7 @@ fn parts(clock: &Arc<ManualClock>, carrier: &Arc<FakeCarrier>) -> Parts {
         numbers: NumbersConfig { countries: vec!["JP".parse().unwrap()], ..NumbersConfig::default() },
         verification: VerificationConfig { brand: String::from("Contoso"), ..VerificationConfig::default() },
         callbacks: CallbacksConfig::default(),
-        retention,
+        retention: RETENTION,
     }
 }
 

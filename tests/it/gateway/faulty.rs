@@ -20,14 +20,14 @@ use ringproof::{
 
 /// Which operation fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fails {
+pub(crate) enum Fails {
     /// It is not done.
     Before,
     /// It is done, but the answer is lost.
     After,
 }
 
-pub(super) struct Faulty {
+pub(crate) struct Faulty {
     inner: Arc<dyn Store>,
     fails: Fails,
     /// Operations that still work; the one after fails.
@@ -35,12 +35,12 @@ pub(super) struct Faulty {
     /// How many fail from then on.
     failures: AtomicI64,
     /// Effects that were put off, and until when.
-    pub(super) put_off: Mutex<Vec<(EffectId, Timestamp)>>,
+    pub(crate) put_off: Mutex<Vec<(EffectId, Timestamp)>>,
 }
 
 impl Faulty {
     /// Fails `failures` operations after the first `working`.
-    pub(super) fn new(inner: Arc<dyn Store>, fails: Fails, working: usize, failures: usize) -> Arc<Self> {
+    pub(crate) fn new(inner: Arc<dyn Store>, fails: Fails, working: usize, failures: usize) -> Arc<Self> {
         Arc::new(Self {
             inner,
             fails,
@@ -51,12 +51,12 @@ impl Faulty {
     }
 
     /// Fails never.
-    pub(super) fn sound(inner: Arc<dyn Store>) -> Arc<Self> {
+    pub(crate) fn sound(inner: Arc<dyn Store>) -> Arc<Self> {
         Self::new(inner, Fails::Before, usize::MAX >> 1, 0)
     }
 
     /// From now on everything fails, or nothing any more.
-    pub(super) fn set_away(&self, away: bool) {
+    pub(crate) fn set_away(&self, away: bool) {
         self.left.store(if away { 0 } else { i64::MAX }, Ordering::SeqCst);
         self.failures.store(if away { i64::MAX } else { 0 }, Ordering::SeqCst);
     }
