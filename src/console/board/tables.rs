@@ -24,6 +24,8 @@ pub(super) struct ShareRow {
     pub(super) name: String,
     /// Where its calls are listed; `None` where the call log cannot tell them.
     pub(super) link: Option<String>,
+    /// Whether it has enough verifications, and is one of its kind, to be compared with others.
+    is_compared: bool,
     pub(super) attempts: String,
     pub(super) share: String,
     pub(super) percent: u32,
@@ -78,6 +80,7 @@ impl Says<'_> {
     fn share_row(&self, name: String, calls: Option<Filters>, of: &Measures) -> ShareRow {
         ShareRow {
             name,
+            is_compared: calls.is_some() && of.attempts >= PREFIX_ATTEMPTS,
             link: calls.map(|filters| self.calls(filters)),
             attempts: grouped(of.attempts),
             share: percent(of.conversion_rate),
@@ -88,10 +91,15 @@ impl Says<'_> {
     }
 
     fn share_meaning(&self, rows: &[ShareRow]) -> String {
-        match (rows.iter().min_by_key(|row| row.percent), rows.len()) {
-            (Some(worst), 2..) => self.say("board-lowest", &[("name", &worst.name), ("share", &worst.share)]),
-            (Some(only), _) => self.say("board-only", &[("name", &only.name), ("share", &only.share)]),
-            (None, _) => self.say("board-nothing", &[("range", &self.range())]),
+        let told = |id: &str, row: &ShareRow| self.say(id, &[("name", &row.name), ("share", &row.share)]);
+        if let [only] = rows {
+            return told("board-only", only);
+        }
+        let compared: Vec<&ShareRow> = rows.iter().filter(|row| row.is_compared).collect();
+        match (compared.iter().min_by_key(|row| row.percent), compared.len()) {
+            (Some(lowest), 2..) => told("board-lowest", lowest),
+            (Some(one), _) => told("board-one", one),
+            (None, _) => self.words.t("board-too-few"),
         }
     }
 

@@ -155,7 +155,8 @@ fn rows_lead_to_their_calls_where_the_log_can_tell_them() {
     let one = Says { client: Some("enrolment"), ..all };
     let carrier = link(one.carriers(), 0).unwrap();
     assert!(carrier.ends_with("&carrier=a%26b&client=enrolment"), "{carrier}");
-    assert_eq!(one.countries().meaning, "Lowest share: 0%, United States.");
+    assert_eq!(one.countries().meaning, "Lowest share: United States, 0%.");
+    assert_eq!(one.carriers().meaning, "a&b: 79% verified.", "where no call was begun there is no carrier");
     assert_eq!(one.prefix(&stats.prefixes[0]).verdict, "Odd: fewer than elsewhere");
     assert_eq!(one.prefix_meaning(), "Prefixes that behave oddly: 1. Look at them first.");
     assert!(one.prefix_rule().contains("at least 20 points apart"), "{}", one.prefix_rule());

@@ -148,7 +148,7 @@ async fn health_says_what_to_do_and_where() {
     let html = page(&world, &cookie, "/health").await.text;
     let health = words(&html);
     assert!(health.contains("To look after: 1"), "{health}");
-    assert!(health.contains("Webhooks for main are refused"), "{health}");
+    assert!(health.contains("Webhooks for “main” are refused"), "{health}");
     assert!(health.contains("main bad_signature 1"), "{health}");
     assert!(html.contains("/docs/runbooks/RingproofWebhooksRefused.md"), "{html}");
 }
