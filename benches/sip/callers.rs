@@ -1,4 +1,4 @@
-//! Owns who calls: ringproof as it is installed, asked over HTTP; and the floor, told how many calls to make.
+//! Owns who calls: ringproof as it is installed, asked over HTTP; the floor, told how many calls to make; and the peer.
 
 use std::{
     fs::File,
@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::{
+    asterisk::Asterisk,
     machine::{self, Core, Process},
     rounds::Load,
 };
@@ -28,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) enum Caller {
     Ours(Ours),
     Bare(Bare),
+    Asterisk(Asterisk),
 }
 
 /// Calls that were begun.
@@ -45,6 +47,7 @@ impl Caller {
         match self {
             Self::Ours(ours) => &ours.process,
             Self::Bare(bare) => &bare.process,
+            Self::Asterisk(asterisk) => &asterisk.process,
         }
     }
 
@@ -53,6 +56,7 @@ impl Caller {
         match self {
             Self::Ours(ours) => tokio::spawn(ours.client.clone().ask(*load)),
             Self::Bare(bare) => bare.begin(load, packets),
+            Self::Asterisk(asterisk) => asterisk.begin(load),
         }
     }
 
@@ -60,7 +64,7 @@ impl Caller {
     pub(crate) async fn judge(&self, ids: &[String]) -> Vec<String> {
         match self {
             Self::Ours(ours) => ours.client.judge(ids).await,
-            Self::Bare(_) => Vec::new(),
+            Self::Bare(_) | Self::Asterisk(_) => Vec::new(),
         }
     }
 }

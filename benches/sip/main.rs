@@ -4,8 +4,9 @@
 //! `make bench-sip` runs it in full with the release profile; under `cargo test` it runs small, and fails when a call is
 //! lost. `make bench-sip ARGS=--minutes=30` makes calls for so long instead, and looks at memory: see `long.rs`.
 //!
-//! The floor (`bare`) makes the same calls with as many RTP packets, and does nothing else: see `bare.rs`. Both callers
-//! run on one core in turn; SIPp, the ear that hears and presses, Redis and the driver share the other.
+//! The floor (`bare`) makes the same calls with as many RTP packets, and does nothing else: see `bare.rs`. Where Asterisk is
+//! installed, it makes the same calls as well: see `asterisk.rs`. The callers run on one core in turn; SIPp, the ear that
+//! hears and presses, Redis and the driver share the other.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,6 +19,7 @@
     reason = "a benchmark reads clocks, starts processes, prints, and ends when something is wrong"
 )]
 
+mod asterisk;
 mod bare;
 mod callee;
 mod callers;

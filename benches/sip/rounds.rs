@@ -1,4 +1,4 @@
-//! Owns the order of a run: both callers started once, then rounds in which they take turns, ringproof first: the floor
+//! Owns the order of a run: all callers started once, then rounds in which they take turns, ringproof first: the floor
 //! then sends as many packets a call as ringproof did. What counts is the median of the rounds.
 
 use std::{
@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    asterisk::{self, Asterisk},
     callee::Callee,
     callers::{Bare, Caller, Ours},
     ear::Heard,
@@ -17,6 +18,9 @@ use crate::{
 pub(crate) const LOST_AFTER: Duration = Duration::from_secs(60);
 /// Between two looks at memory and at the calls that are up.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Asterisk makes one of so many calls, a second and in all: more would overload its core.
+const PEER_SHARE: u32 = 8;
 
 /// One load: so many calls, so many begun a second, each listened to for so long before the key is pressed.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +92,8 @@ pub(crate) struct Results {
     pub(crate) scale: String,
     pub(crate) ours: Figures,
     pub(crate) bare: Figures,
+    /// Where this machine has it.
+    pub(crate) asterisk: Option<Figures>,
 }
 
 struct Side {
@@ -102,6 +108,9 @@ pub(crate) async fn run(scale: &Scale, cores: usize) -> Results {
     let ours = if scale.noise { bare() } else { Caller::Ours(Ours::start(&redis.url(0), callee.port, cores).await) };
     let mut ours = Side { caller: ours, figures: Figures::default() };
     let mut bare = Side { caller: bare(), figures: Figures::default() };
+    let peer = asterisk::installed().filter(|_| !scale.noise && scale.rounds > 1);
+    let peer = peer.map(|program| Caller::Asterisk(Asterisk::start(&program, callee.port, cores)));
+    let mut peer = peer.map(|caller| Side { caller, figures: Figures::default() });
     // The first calls open what stays open.
     let first = Load { total: scale.short.total / 4, ..scale.short };
     for side in [&mut ours, &mut bare] {
@@ -112,10 +121,15 @@ pub(crate) async fn run(scale: &Scale, cores: usize) -> Results {
         for (name, load) in [("short", &scale.short), ("held", &scale.held)] {
             let packets = ours.load(name, load, packets_of(load), &mut callee).await;
             bare.load(name, load, packets, &mut callee).await;
+            if let Some(peer) = &mut peer {
+                let load = Load { rate: load.rate / PEER_SHARE, total: load.total / PEER_SHARE, ..*load };
+                peer.load(name, &load, packets, &mut callee).await;
+            }
         }
         eprintln!("round {} of {}", round + 1, scale.rounds);
     }
-    Results { scale: describe(scale, cores), ours: ours.figures, bare: bare.figures }
+    let asterisk = peer.map(|peer| peer.figures);
+    Results { scale: describe(scale, cores), ours: ours.figures, bare: bare.figures, asterisk }
 }
 
 /// What a call lasts at least, in packets of 20 ms.

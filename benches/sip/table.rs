@@ -12,6 +12,9 @@ enum Goal {
     AtLeast(f64),
 }
 
+/// What a short call may cost of what it costs Asterisk.
+const FIFTH: Goal = Goal::AtMost(0.2);
+
 struct Row(&'static str, &'static str, Goal);
 
 const ROWS: [Row; 18] = [
@@ -54,14 +57,24 @@ fn figure(value: f64) -> String {
 }
 
 pub(crate) fn render(results: &Results) -> String {
-    let (ours, bare) = (&results.ours, &results.bare);
+    let (ours, asterisk) = (&results.ours, results.asterisk.as_ref());
     let mut text = format!("\n{}\n\n", results.scale);
-    let _ = writeln!(text, "{:<44} {:>10} {:>10} {:>7}  goal", "", "ringproof", "bare", "ratio");
+    let of_peer = if asterisk.is_some() { format!(" {:>10} {:>7}", "Asterisk", "ratio") } else { String::new() };
+    let _ = writeln!(text, "{:<44} {:>10} {:>10} {:>7}{of_peer}  goal", "", "ringproof", "bare", "ratio");
     for Row(what, name, goal) in &ROWS {
-        let (a, b) = (ours.median(name), bare.median(name));
-        let _ = writeln!(text, "{what:<44} {:>10} {:>10} {:>7.2}  {}", figure(a), figure(b), a / b, verdict(*goal, a));
+        let own = ours.median(name);
+        let _ = write!(text, "{what:<44} {:>10}", figure(own));
+        for other in [Some(&results.bare), asterisk].into_iter().flatten() {
+            let theirs = other.median(name);
+            let _ = write!(text, " {:>10} {:>7.2}", figure(theirs), own / theirs);
+        }
+        let _ = writeln!(text, "  {}", verdict(*goal, own));
     }
-    for (name, figures) in [("ringproof", ours), ("bare", bare)] {
+    if let Some(asterisk) = asterisk {
+        let share = ours.median("short cpu") / asterisk.median("short cpu");
+        let _ = writeln!(text, "\nCPU of a short call, share of Asterisk's: {share:.3}  {}", verdict(FIFTH, share));
+    }
+    for (name, figures) in everybody(results) {
         let Figures { calls, packets: [sent, lost], wrong, .. } = figures;
         let wrong = wrong.len();
         let _ = writeln!(text, "\n{name}: {calls} calls, {wrong} faults; {sent} RTP packets, {lost} lost on the way");
@@ -69,7 +82,12 @@ pub(crate) fn render(results: &Results) -> String {
     text
 }
 
-/// A call that is lost is a fault of the product, not a figure.
+fn everybody(results: &Results) -> impl Iterator<Item = (&'static str, &Figures)> {
+    let peer = results.asterisk.as_ref().map(|asterisk| ("Asterisk", asterisk));
+    [("ringproof", &results.ours), ("bare", &results.bare)].into_iter().chain(peer)
+}
+
+/// A call of ringproof or of the floor that is lost is a fault, not a figure.
 pub(crate) fn fail_if_lost(results: &Results) {
     for (name, figures) in [("ringproof", &results.ours), ("bare", &results.bare)] {
         let some: Vec<&String> = figures.wrong.iter().take(5).collect();

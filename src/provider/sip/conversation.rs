@@ -135,11 +135,10 @@ impl Conversation {
 
     async fn dial_and_talk(&mut self) -> Going<Infallible> {
         let answer = self.ring().await?;
-        self.taken();
         self.talk(&answer).await
     }
 
-    /// Tells, once, that the trunk has the call.
+    /// Tells, once, that the trunk has the call. A signal says so as well; sent first, it saves writing both.
     fn taken(&mut self) {
         if let Some(placed) = self.placed.take() {
             let carrier_call_id = Some(name_of(self.order.token.call));
@@ -164,12 +163,12 @@ impl Conversation {
             match event {
                 Some(CallEvent::Dialled(facing)) => self.line.face(facing),
                 Some(CallEvent::Provisional { code, .. }) => {
-                    self.taken();
                     // A 183 without a 180 is what many networks say while it rings; 181 and 182 say that it does not yet.
                     if !ringing && matches!(code, 180 | 183) {
                         ringing = true;
                         self.signal(Signal::Ringing).await;
                     }
+                    self.taken();
                 }
                 Some(CallEvent::Answered { answer, .. }) => return Ok(answer),
                 Some(CallEvent::Refused(refusal)) => {
@@ -194,9 +193,13 @@ impl Conversation {
             return Err(Over::Ended(outcome::of(Unanswered::NoMedia(&why)).cause));
         }
         self.limit = Some(Instant::now() + self.order.call_limit);
-        self.signal(Signal::Answered).await;
-        self.dial_extension().await?;
+        if self.order.extension.is_some() {
+            self.signal(Signal::Answered).await;
+            self.taken();
+            self.dial_extension().await?;
+        }
         let mut served = self.signal(Signal::Flow { answered: true }).await;
+        self.taken();
         let mut language = String::new();
         loop {
             let Some(Served { script, turn }) = served else {
