@@ -84,7 +84,7 @@ async fn a_prefix_that_behaves_oddly_comes_first() {
     let cookie = signed_in(&world, 4).await;
     let board = says(&world, &cookie, "/board").await;
     assert!(board.contains("Prefixes that behave oddly: 2. Look at them first."), "{board}");
-    assert!(board.contains("+81802 … Japan 20 0% 100% Odd: fewer than elsewhere"), "{board}");
+    assert!(board.contains("+81802 … Odd: fewer than elsewhere Japan 20 0% 100%"), "{board}");
 }
 
 #[tokio::test]
