@@ -9,8 +9,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use futures_util::{Stream, stream};
-use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio::time::timeout;
 
 use super::{
     Console, Shared,
@@ -19,11 +18,12 @@ use super::{
     live,
     outbox::{self, Delivery},
     row::{Mark, side},
+    said::{Said, said},
     session::Visit,
     shell::{Place, Shell},
 };
 use crate::{
-    gateway::{CallRecordDocument, Refusal, SeenCall, Watch, record_document},
+    gateway::{CallRecordDocument, Refusal, SeenCall, Watch},
     id::CallId,
     outcome::Stage,
     pages::html,
@@ -40,6 +40,9 @@ const AFTER_THE_CALL: Duration = Duration::from_secs(60);
 struct CallPage {
     shell: Shell,
     body: Body,
+    /// Nothing more will come: the page need not be kept up to date.
+    still: bool,
+    said: Option<Said>,
 }
 
 /// What can change while the page is looked at.
@@ -79,7 +82,8 @@ pub(super) async fn show(State(console): Shared, visit: Visit, Path(id): Path<St
     let mut shell = Shell::new(&console, &visit, "console-call", Place::Calls);
     shell.title = format!("{} {}", shell.title, body.number);
     shell.reloads = seen.alive;
-    html(StatusCode::OK, &CallPage { shell, body })
+    let still = !seen.alive && is_old(&console, &seen);
+    html(StatusCode::OK, &CallPage { shell, body, still, said: said(&console, &visit, &seen).await })
 }
 
 /// The call of a path, if whoever looks may see it.
@@ -113,69 +117,41 @@ pub(super) async fn events(State(console): Shared, visit: Visit, Path(id): Path<
         Ok(_) => {}
         Err(_) => return StatusCode::NOT_FOUND.into_response(),
     }
-    live::keep_up_to_date(frames(Watcher {
-        console,
-        visit,
-        id,
-        watch,
-        shown: String::new(),
-        over: false,
-        _place: place,
-    }))
+    let session = visit.session.clone();
+    let call = Followed { console: Arc::clone(&console), visit, id, watch, over: false };
+    live::keep_up_to_date(console, &session, place, call)
 }
 
 fn is_old(console: &Console, seen: &SeenCall) -> bool {
     console.clock.now().since(seen.record.ended_at) > AFTER_THE_CALL
 }
 
-struct Watcher {
+/// The call that is kept up to date.
+struct Followed {
     console: Arc<Console>,
     visit: Visit,
     id: CallId,
     watch: Watch,
-    /// What was sent last.
-    shown: String,
     over: bool,
-    _place: OwnedSemaphorePermit,
 }
 
-fn frames(watcher: Watcher) -> impl Stream<Item = String> + Send {
-    stream::unfold(watcher, |mut watcher| async move {
-        let stop = watcher.console.stop.clone();
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => None,
-            frame = watcher.next() => frame.map(|frame| (frame, watcher)),
-        }
-    })
-}
+impl live::Part for Followed {
+    async fn now(&mut self) -> Option<String> {
+        let seen = seen(&self.console, &self.visit, &self.id.to_string()).await.ok()?;
+        self.over = !seen.alive && is_old(&self.console, &seen);
+        Body::new(&self.console, &self.visit, &seen).await.render().ok()
+    }
 
-impl Watcher {
-    /// The page, once it is another than before. None when nothing more will come.
-    async fn next(&mut self) -> Option<String> {
-        loop {
-            if self.over || self.console.clock.now() >= self.visit.session.until() {
-                return None;
-            }
-            if let Ok(seen) = seen(&self.console, &self.visit, &self.id.to_string()).await {
-                self.over = !seen.alive && is_old(&self.console, &seen);
-                let text = Body::new(&self.console, &self.visit, &seen).await.render().ok()?;
-                if text != self.shown {
-                    self.shown.clone_from(&text);
-                    return Some(text);
-                }
-            }
-            if let Ok(false) = timeout(LOOK_AGAIN, self.watch.changed()).await {
-                return None;
-            }
-        }
+    async fn changed(&mut self) -> bool {
+        // When nothing was said for a while it is looked all the same: other things change too.
+        !self.over && timeout(LOOK_AGAIN, self.watch.changed()).await.unwrap_or(true)
     }
 }
 
 impl Body {
     async fn new(console: &Console, visit: &Visit, seen: &SeenCall) -> Self {
         let words = visit.words;
-        let document = record_document(&seen.record, words.language);
+        let document = console.gateway.record_document(&seen.record, words.language);
         let stage = stage(seen);
         let parties = ladder::parties(words, &document.carrier);
         let (mark, answer, next_step) = match stage {

@@ -9,8 +9,6 @@ use axum::{
     http::{StatusCode, Uri},
     response::{IntoResponse, Response},
 };
-use futures_util::{Stream, stream};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     Console, Shared,
@@ -164,59 +162,28 @@ pub(super) async fn events(State(console): Shared, visit: Visit, uri: Uri) -> Re
     let Ok(search) = search(&console, &visit, &filters) else { return StatusCode::BAD_REQUEST.into_response() };
     let Some(place) = console.live.place() else { return live::no_place() };
     let changes = console.gateway.changes();
-    live::keep_up_to_date(frames(Watcher {
-        console,
-        visit,
-        filters,
-        search,
-        changes,
-        shown: String::new(),
-        _place: place,
-    }))
+    let session = visit.session.clone();
+    let list = List { console: Arc::clone(&console), visit, filters, search, changes };
+    live::keep_up_to_date(console, &session, place, list)
 }
 
-struct Watcher {
+/// The list that is kept up to date.
+struct List {
     console: Arc<Console>,
     visit: Visit,
     filters: Filters,
     search: CallSearch,
     changes: Changes,
-    /// What was sent last.
-    shown: String,
-    _place: OwnedSemaphorePermit,
 }
 
-fn frames(watcher: Watcher) -> impl Stream<Item = String> + Send {
-    stream::unfold(watcher, |mut watcher| async move {
-        let stop = watcher.console.stop.clone();
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => None,
-            frame = watcher.next() => frame.map(|frame| (frame, watcher)),
-        }
-    })
-}
+impl live::Part for List {
+    async fn now(&mut self) -> Option<String> {
+        look(&self.console, &self.visit, &self.filters, &self.search).await?.render().ok()
+    }
 
-impl Watcher {
-    /// The lines, once they are others than before. None at the end of the session.
-    async fn next(&mut self) -> Option<String> {
-        loop {
-            if self.console.clock.now() >= self.visit.session.until() {
-                return None;
-            }
-            if let Some(lines) = look(&self.console, &self.visit, &self.filters, &self.search).await
-                && let Ok(text) = lines.render()
-                && text != self.shown
-            {
-                self.shown.clone_from(&text);
-                return Some(text);
-            }
-            tokio::time::sleep(LEAST_PAUSE).await;
-            let again = if self.filters.any() { LOOK_AGAIN.1 } else { LOOK_AGAIN.0 };
-            if !self.changes.next(again).await {
-                return None;
-            }
-        }
+    async fn changed(&mut self) -> bool {
+        tokio::time::sleep(LEAST_PAUSE).await;
+        self.changes.next(if self.filters.any() { LOOK_AGAIN.1 } else { LOOK_AGAIN.0 }).await
     }
 }
 

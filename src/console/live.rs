@@ -10,16 +10,17 @@ use axum::{
         sse::{Event, KeepAlive},
     },
 };
-use futures_util::{Stream, StreamExt, future::join_all, stream};
+use futures_util::{StreamExt, future::join_all, stream};
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 
-use super::Console;
+use super::{Console, session::Session};
 use crate::{
     gateway::{Refusal, VerificationsQuery},
     outcome::Stage,
+    time::Timestamp,
     verification::CallRecord,
 };
 
@@ -97,8 +98,31 @@ async fn look(console: &Console) -> Result<Vec<Up>, Refusal> {
     Ok(up)
 }
 
-/// A page that is kept up to date: each item of the stream is what stands in the page from then on.
-pub(super) fn keep_up_to_date(frames: impl Stream<Item = String> + Send + 'static) -> Response {
+/// A part of a page that can change while it is looked at.
+pub(super) trait Part: Send + 'static {
+    /// As it is now; `None` while that cannot be told.
+    fn now(&mut self) -> impl Future<Output = Option<String>> + Send;
+    /// Waits until it may be another. False when nothing more will come.
+    fn changed(&mut self) -> impl Future<Output = bool> + Send;
+}
+
+/// Keeps a part of a page up to date in one of the places for that: it is sent whole whenever it is another, until nothing
+/// more will come, the session is over, or we stop.
+pub(super) fn keep_up_to_date(
+    console: Arc<Console>,
+    session: &Session,
+    place: OwnedSemaphorePermit,
+    part: impl Part,
+) -> Response {
+    let watcher = Watcher { console, until: session.until(), part, shown: String::new(), _place: place };
+    let frames = stream::unfold(watcher, |mut watcher| async move {
+        let stop = watcher.console.stop.clone();
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            frame = watcher.next() => frame.map(|frame| (frame, watcher)),
+        }
+    });
     let first = stream::once(std::future::ready(Event::default().retry(COME_BACK_AFTER).comment("")));
     let events = first.chain(frames.map(|frame| Event::default().data(frame)));
     let stream = events.map(Ok::<_, Infallible>);
@@ -106,6 +130,34 @@ pub(super) fn keep_up_to_date(frames: impl Stream<Item = String> + Send + 'stati
     // Proxies that collect answers would keep the events to themselves.
     response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     response
+}
+
+struct Watcher<P> {
+    console: Arc<Console>,
+    /// The end of the session.
+    until: Timestamp,
+    part: P,
+    /// What was sent last.
+    shown: String,
+    _place: OwnedSemaphorePermit,
+}
+
+impl<P: Part> Watcher<P> {
+    /// The part, once it is another than before. None when nothing more will come.
+    async fn next(&mut self) -> Option<String> {
+        while self.console.clock.now() < self.until {
+            if let Some(text) = self.part.now().await
+                && text != self.shown
+            {
+                self.shown.clone_from(&text);
+                return Some(text);
+            }
+            if !self.part.changed().await {
+                return None;
+            }
+        }
+        None
+    }
 }
 
 /// There is no place for one more page that is kept up to date; it can still be loaded again.

@@ -14,6 +14,7 @@ mod live;
 mod oidc;
 mod outbox;
 mod row;
+mod said;
 mod seal;
 mod search;
 mod session;

@@ -20,7 +20,9 @@ use crate::{
     gateway::{AUDIT_LOG, DeadLetter, Refusal, SeenCall, Waiting, WaitingResults},
     http::Scope,
     id::{EffectId, VerificationId},
+    outcome::DeliveryOutcome,
     pages::html,
+    texts,
     time::Timestamp,
 };
 
@@ -189,13 +191,15 @@ pub(super) struct Delivery {
     pub(super) kind: &'static str,
     /// Why the last attempt failed, where it was given up.
     pub(super) why: Option<String>,
+    /// Whether the outbox holds it, for those who may see that.
+    pub(super) in_outbox: bool,
 }
 
-/// What became of the result of the verification that a call belongs to.
+/// What became of the result of the verification that a call belongs to: as its record notes it, and what the outbox knows
+/// beyond that.
 pub(super) async fn delivery(console: &Console, visit: &Visit, seen: &SeenCall) -> Delivery {
     let words = visit.words;
-    let plain = |text| Delivery { text, sign: "clock", kind: "plain", why: None };
-    let id = seen.record.id.verification;
+    let plain = |text| Delivery { text, sign: "clock", kind: "plain", why: None, in_outbox: false };
     if let Some(v) = &seen.verification {
         if v.request.callback_url.is_none() {
             return plain(words.t("console-delivery-none"));
@@ -204,25 +208,42 @@ pub(super) async fn delivery(console: &Console, visit: &Visit, seen: &SeenCall) 
             return plain(words.t("console-delivery-later"));
         }
     }
+    let noted = seen.record.delivery.as_ref();
+    let at = noted.map(|noted| visit.zone.in_full(words, noted.at)).unwrap_or_default();
+    let attempts = noted.map_or(0, |noted| noted.attempts).to_string();
+    let tell = |id: &str, slots: &[(&str, &str)]| texts::page(words.language, id, slots);
+    if noted.is_some_and(|noted| noted.outcome == DeliveryOutcome::Delivered) {
+        let text = tell("console-delivery-done", &[("at", &at), ("attempts", &attempts)]);
+        return Delivery { sign: "check", kind: "good", ..plain(text) };
+    }
+    let id = seen.record.id.verification;
     let (Ok(waiting), Ok(dead)) = (console.gateway.waiting_results().await, console.gateway.dead_letters().await)
     else {
         return plain(words.t("console-delivery-unknown"));
     };
+    let in_outbox = visit.session.has(Scope::Admin);
     if let Some(letter) = dead.iter().find(|letter| letter.effect.id.verification == id) {
-        let at = visit.zone.in_full(words, letter.at);
-        let text = words.with("console-delivery-dead", "at", &at);
-        return Delivery { text, sign: "warning", kind: "bad", why: Some(letter.why.clone()) };
+        let text = words.with("console-delivery-dead", "at", &visit.zone.in_full(words, letter.at));
+        return Delivery { sign: "warning", kind: "bad", why: Some(letter.why.clone()), in_outbox, ..plain(text) };
     }
-    if let Some(waiting) = waiting.items.iter().find(|waiting| waiting.effect.id.verification == id) {
-        if waiting.effect.attempts == 0 {
-            return plain(words.t("console-delivery-now"));
+    let due = waiting.items.iter().find(|waiting| waiting.effect.id.verification == id);
+    match (noted.map(|noted| (noted.outcome, noted.status)), due) {
+        (Some((DeliveryOutcome::Waiting, status)), due) => {
+            let answer = match status {
+                Some(status) => words.with("console-delivery-answered", "status", &status.to_string()),
+                None => words.t("console-delivery-unanswered"),
+            };
+            let due = due.map_or_else(|| words.t("console-delivery-soon"), |due| visit.zone.in_full(words, due.due));
+            let slots = [("attempts", attempts.as_str()), ("answer", &answer), ("due", &due)];
+            Delivery { in_outbox, ..plain(tell("console-delivery-waiting", &slots)) }
         }
-        let due = visit.zone.in_full(words, waiting.due);
-        let slots = [("due", due.as_str()), ("attempts", &waiting.effect.attempts.to_string())];
-        return plain(crate::texts::page(words.language, "console-delivery-waiting", &slots));
+        (Some((DeliveryOutcome::GivenUp, _)), Some(_)) => {
+            Delivery { in_outbox, ..plain(words.t("console-delivery-again")) }
+        }
+        (Some((DeliveryOutcome::GivenUp, _)), None) => {
+            Delivery { sign: "warning", kind: "bad", ..plain(words.with("console-delivery-lost", "at", &at)) }
+        }
+        (None, Some(_)) => plain(words.t("console-delivery-now")),
+        (None | Some((DeliveryOutcome::Delivered, _)), _) => plain(words.t("console-delivery-unknown")),
     }
-    if seen.verification.is_none() || waiting.more {
-        return plain(words.t("console-delivery-unknown"));
-    }
-    Delivery { text: words.t("console-delivery-done"), sign: "check", kind: "good", why: None }
 }

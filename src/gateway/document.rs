@@ -10,6 +10,7 @@ use super::explain;
 use crate::{
     id::{CallId, VerificationId},
     outcome::{Attestation, DeliveryOutcome, Fault, Mode, NextStep, Purpose, Reason, Stage, Status, Strength},
+    provider::CodeMeaning,
     texts,
     time::Timestamp,
     verification::{AnsweredBy, Call, CallRecord, End, EntryClass, Event, Verification, What},
@@ -368,9 +369,9 @@ fn state_event(v: &Verification, seq: u32) -> EventDocument {
     }
 }
 
-/// The record of a call as the call log shows it, explained in the nearest language to `language` (BCP 47).
-#[must_use]
-pub fn record_document(record: &CallRecord, language: &str) -> CallRecordDocument {
+/// The record of a call as the call log shows it, explained in the nearest language to `language` (BCP 47). `meaning` is
+/// that of the carrier's code, where it is known.
+pub(super) fn record_document(record: &CallRecord, meaning: Option<CodeMeaning>, language: &str) -> CallRecordDocument {
     CallRecordDocument {
         id: record.id,
         verification: record.id.verification,
@@ -413,7 +414,7 @@ pub fn record_document(record: &CallRecord, language: &str) -> CallRecordDocumen
         delivery_status: record.delivery.as_ref().and_then(|delivery| delivery.status),
         delivery_at: record.delivery.as_ref().map(|delivery| delivery.at),
         summary: explain::summary(record, language),
-        next_step: explain::next_step(record, language),
+        next_step: explain::next_step(record, meaning, language),
         timeline: told(record.id.verification, record.reason, &record.events),
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::{
     outcome::{Fault, Reason, Status},
+    provider::CodeMeaning,
     texts,
     time::Timestamp,
     verification::CallRecord,
@@ -24,12 +25,15 @@ pub(super) fn summary(record: &CallRecord, language: &str) -> String {
     sentences.into_iter().flatten().collect::<Vec<_>>().join(if between == "none" { "" } else { " " })
 }
 
-/// What to do about it; `None` where nothing went wrong.
-pub(super) fn next_step(record: &CallRecord, language: &str) -> Option<String> {
+/// What to do about it; `None` where nothing went wrong. Where it is known what the carrier's code means, that decides.
+pub(super) fn next_step(record: &CallRecord, meaning: Option<CodeMeaning>, language: &str) -> Option<String> {
     let reason = record.reason?;
     let code = record.cause.as_ref().and_then(|cause| cause.carrier_code.as_deref());
     let id = match reason {
-        Reason::CarrierError | Reason::Unreachable | Reason::Blocked => broken(record, reason),
+        Reason::CarrierError | Reason::Unreachable | Reason::Blocked => match meaning {
+            Some(meaning) => format!("do-code-{}", meaning.as_str()),
+            None => broken(record, reason),
+        },
         Reason::NoAnswer
         | Reason::Busy
         | Reason::Rejected
@@ -49,7 +53,7 @@ pub(super) fn next_step(record: &CallRecord, language: &str) -> Option<String> {
         | Reason::ByClient => format!("do-{reason}"),
     };
     let step = texts::call(language, &id, &[("carrier", &record.carrier)]);
-    let told = code.filter(|_| id.starts_with("do-fault") || id.starts_with("do-sip"));
+    let told = code.filter(|_| ["do-fault", "do-sip", "do-code"].iter().any(|start| id.starts_with(start)));
     let Some(code) = told else { return Some(step) };
     let between = if texts::call(language, "between-sentences", &[]) == "none" { "" } else { " " };
     Some([step, texts::call(language, "do-look-up", &[("code", code)])].join(between))
@@ -168,7 +172,7 @@ mod tests {
             summary(&rang, "ja"),
             "通信事業者 main 経由で 30 秒間呼び出しました。応答がありませんでした。着信側の事情です。"
         );
-        assert!(next_step(&rang, "en").unwrap().contains("alternate"));
+        assert!(next_step(&rang, None, "en").unwrap().contains("alternate"));
         let done = CallRecord {
             answered_at: Some(rang.queued_at.plus(Duration::from_secs(11))),
             ..record(None, cause(Fault::Callee, None, None))
@@ -177,7 +181,7 @@ mod tests {
             summary(&done, "en"),
             "Answered after 10 s over the carrier main, and lasted 20 s. The right keys came: verified."
         );
-        assert_eq!(next_step(&done, "en"), None);
+        assert_eq!(next_step(&done, None, "en"), None);
         let lost = CallRecord { ringing_at: None, placed_at: None, ..record(Some(Reason::CarrierError), None) };
         assert!(summary(&lost, "en").starts_with("The carrier main did not take the call."));
         let nobody = CallRecord { carrier: String::new(), ..lost };
@@ -186,7 +190,8 @@ mod tests {
 
     #[test]
     fn what_to_do_depends_on_who_failed() {
-        let step = |fault, code, sip| next_step(&record(Some(Reason::CarrierError), cause(fault, code, sip)), "en");
+        let step =
+            |fault, code, sip| next_step(&record(Some(Reason::CarrierError), cause(fault, code, sip)), None, "en");
         let denied = step(Fault::Carrier, Some("403 Forbidden"), Some(403)).unwrap();
         assert!(
             denied.contains("password") && denied.ends_with("The carrier's own word for it: 403 Forbidden."),
@@ -206,6 +211,22 @@ mod tests {
     }
 
     #[test]
+    fn a_code_whose_meaning_is_known_says_what_to_do() {
+        for language in texts::call_languages() {
+            let mut all = std::collections::BTreeSet::new();
+            for meaning in CodeMeaning::ALL {
+                let failed = record(Some(Reason::CarrierError), cause(Fault::Us, Some("4711"), None));
+                let step = next_step(&failed, Some(*meaning), language).unwrap();
+                assert!(!step.starts_with("do-") && step.contains("4711"), "{language}: {step}");
+                all.insert(step);
+            }
+            assert_eq!(all.len(), CodeMeaning::ALL.len(), "each has its own");
+        }
+        let busy = record(Some(Reason::Busy), cause(Fault::Callee, Some("4711"), None));
+        assert_eq!(next_step(&busy, Some(CodeMeaning::Account), "en"), next_step(&busy, None, "en"));
+    }
+
+    #[test]
     fn every_reason_and_fault_is_explained_in_each_language() {
         for language in texts::call_languages() {
             for reason in Reason::ALL {
@@ -213,7 +234,7 @@ mod tests {
                     for sip in [None, Some(403), Some(488), Some(503), Some(404)] {
                         let record = record(Some(*reason), cause(*fault, Some("code"), sip));
                         let told = summary(&record, language);
-                        let step = next_step(&record, language).unwrap();
+                        let step = next_step(&record, None, language).unwrap();
                         for id in ["course-", "found-", "fault-", "do-", "between-"] {
                             assert!(
                                 !told.contains(id) && !step.starts_with(id),

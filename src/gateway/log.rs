@@ -2,7 +2,10 @@
 
 use tracing::info;
 
-use super::{CallsQuery, DeadLetter, Gateway, Page, Refusal, admit::number_refusal, create::store_away};
+use super::{
+    CallRecordDocument, CallsQuery, DeadLetter, Gateway, Page, Refusal, admit::number_refusal, create::store_away,
+    document,
+};
 use crate::{
     id::{CallId, EffectId, VerificationId},
     phone::{self, CountryCode, LastDigits},
@@ -141,6 +144,15 @@ impl Gateway {
         let mut record = record.ok_or(Refusal::NotFound)?;
         self.put_in_deliveries(std::slice::from_mut(&mut record)).await?;
         Ok(record)
+    }
+
+    /// A record as the call log shows it, explained in the nearest language to `language` (BCP 47).
+    #[must_use]
+    pub fn record_document(&self, record: &CallRecord, language: &str) -> CallRecordDocument {
+        let code = record.cause.as_ref().and_then(|cause| cause.carrier_code.as_deref());
+        let lane = self.shell.lanes.get(&record.carrier);
+        let meaning = lane.zip(code).and_then(|(lane, code)| lane.carrier.provider.meaning(code));
+        document::record_document(record, meaning, language)
     }
 
     /// The numbers we call from, in the order of the configuration.

@@ -9,6 +9,7 @@ use super::{Gateway, Refusal, create::store_away};
 use crate::{
     id::{CallId, VerificationId},
     phone::CountryCode,
+    provider::Captured,
     secret::Secret,
     store::{Changed, EffectKind, Waiting},
     verification::{CallRecord, Verification},
@@ -111,6 +112,15 @@ impl Gateway {
     /// `StoreAway`.
     pub async fn verification(&self, id: VerificationId) -> Result<Option<Verification>, Refusal> {
         self.shell.store.load(id).await.map_err(|fault| store_away(&fault))
+    }
+
+    /// What was said in SIP for a call over this carrier, as far as this process keeps it. A carrier that is no longer
+    /// configured keeps nothing.
+    pub async fn captured(&self, carrier: &str, id: CallId) -> Captured {
+        match self.shell.lanes.get(carrier) {
+            Some(lane) => lane.carrier.provider.captured(id).await,
+            None => Captured::Gone,
+        }
     }
 
     /// Results that wait to be delivered, of all clients.

@@ -50,7 +50,7 @@ pub use condition::{Advice, CarrierCondition, Condition, OutboxCondition, Queue,
 pub use create::CreatedVerification;
 pub use document::{
     CallDocument, CallRecordDocument, EventDocument, VerificationDocument, answered_by_word, document, end_word,
-    entry_word, events, first_document, record_document, status_event,
+    entry_word, events, first_document, status_event,
 };
 pub use entropy::SystemEntropy;
 pub use erase::{Erased, Erasure};
@@ -72,13 +72,16 @@ pub use stats::{
 pub use watch::Watch;
 pub use webhook::WebhookRefused;
 
-pub use crate::store::{DeadLetter, Page, Waiting};
 use crate::{
     callflow::{CallFlow, Flows},
     id::{Entropy, VerificationId},
     store::{Store, StoreError},
     time::Clock,
     verification::Verification,
+};
+pub use crate::{
+    provider::{Captured, SipMessage},
+    store::{DeadLetter, Page, Waiting},
 };
 
 /// Most committed values that are kept at hand. A value that is not at hand is read from the store.

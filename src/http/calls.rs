@@ -18,7 +18,7 @@ use super::{
     query::Parameters,
 };
 use crate::{
-    gateway::{CallRecordDocument, CallsQuery, record_document},
+    gateway::{CallRecordDocument, CallsQuery},
     outcome::{Fault, Reason, Status},
     texts,
     time::Timestamp,
@@ -134,7 +134,7 @@ pub(super) async fn list(
     parameters.end()?;
     let page = app.gateway.calls(&query).await.map_err(|refusal| Problem::from(refusal).in_query())?;
     let language = language(&headers);
-    let items = page.items.iter().map(|record| record_document(record, language)).collect();
+    let items = page.items.iter().map(|record| app.gateway.record_document(record, language)).collect();
     Ok(json(StatusCode::OK, &CallRecordList { items, next: page.next }))
 }
 
@@ -157,5 +157,5 @@ pub(super) async fn read(
     if !caller.is_admin() && record.client != caller.tenant.client.name {
         return Err(problem::not_found());
     }
-    Ok(json(StatusCode::OK, &record_document(&record, language(&headers))))
+    Ok(json(StatusCode::OK, &app.gateway.record_document(&record, language(&headers))))
 }

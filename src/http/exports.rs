@@ -23,7 +23,7 @@ use super::{
     problem::{self, Problem},
     query::Parameters,
 };
-use crate::gateway::{CallRecordDocument, CallSearch, CallsQuery, Gateway, record_document};
+use crate::gateway::{CallRecordDocument, CallSearch, CallsQuery, Gateway};
 
 /// Most exports at once, of all clients: each reads as fast as the store gives.
 const MOST_EXPORTS: usize = 4;
@@ -165,7 +165,7 @@ impl Export {
         let page = timeout_at(self.until, page).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         let mut bytes = Vec::with_capacity(page.items.len() * USUAL_LINE_BYTES);
         for record in &page.items {
-            self.write(&record_document(record, self.language), &mut bytes)?;
+            self.write(&self.gateway.record_document(record, self.language), &mut bytes)?;
         }
         self.search = match page.next {
             Some(next) => Some(search.after(&next).ok_or_else(|| io::Error::other("a place that is none"))?),

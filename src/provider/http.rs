@@ -12,8 +12,8 @@ use http::{Request, Response, StatusCode};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    Accepted, Capabilities, CheckFault, HangUpError, Inbound, LiveCall, Order, Pending, Provider, Refused, Reply,
-    refused,
+    Accepted, Capabilities, CheckFault, CodeMeaning, HangUpError, Inbound, LiveCall, Order, Pending, Provider, Refused,
+    Reply, refused,
 };
 use crate::{
     callflow::Script,
@@ -42,6 +42,9 @@ pub trait Dialect: Send + Sync {
 
     /// Reads the answer to [`Dialect::end`].
     fn ended(&self, answer: &Response<Bytes>) -> Ended;
+
+    /// As [`Provider::meaning`].
+    fn meaning(&self, code: &str) -> Option<CodeMeaning>;
 
     /// A request that changes nothing and shows whether the carrier knows us.
     fn probe(&self) -> Request<Bytes>;
@@ -228,6 +231,10 @@ impl<D: Dialect> Provider for HttpProvider<D> {
 
     fn hang_up<'a>(&'a self, call: &'a LiveCall) -> Pending<'a, Result<(), HangUpError>> {
         Box::pin(self.hang_up_now(call))
+    }
+
+    fn meaning(&self, code: &str) -> Option<CodeMeaning> {
+        self.dialect.meaning(code)
     }
 
     fn accept(&self, inbound: &Inbound<'_>) -> Result<Accepted, Refused> {

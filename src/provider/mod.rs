@@ -10,9 +10,11 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
     callflow::Script,
-    id::CallToken,
+    id::{CallId, CallToken},
     outcome::Attestation,
     phone::E164,
+    sip::Direction,
+    time::Timestamp,
     verification::{Aside, Cause, PlaceResult, Signal},
 };
 
@@ -52,6 +54,84 @@ pub trait Provider: Send + Sync {
 
     /// Looks whether the carrier can be reached and knows us, without calling anybody. In words, how it is.
     fn check(&self) -> Pending<'_, Result<String, CheckFault>>;
+
+    /// What one of its own error codes means, where an operator can do something about it.
+    fn meaning(&self, _code: &str) -> Option<CodeMeaning> {
+        None
+    }
+
+    /// What was said in SIP for a call, as far as this process keeps it for support.
+    fn captured(&self, _call: CallId) -> Pending<'_, Captured> {
+        Box::pin(std::future::ready(Captured::NoSip))
+    }
+}
+
+/// What an error code of a carrier means, where it is ours to repair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeMeaning {
+    /// It does not accept our credentials.
+    Credentials,
+    /// There is no such account, or it is closed or suspended.
+    Account,
+    /// The number we call from is none that the account may show.
+    CallerId,
+    /// A trial account calls verified numbers only.
+    Trial,
+    /// The account may not call this country.
+    Country,
+    /// It does not take the addresses that we want to be called at.
+    Address,
+}
+
+impl CodeMeaning {
+    /// Every meaning.
+    pub const ALL: &'static [Self] =
+        &[Self::Credentials, Self::Account, Self::CallerId, Self::Trial, Self::Country, Self::Address];
+
+    /// The word in the ids of texts.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::Account => "account",
+            Self::CallerId => "caller_id",
+            Self::Trial => "trial",
+            Self::Country => "country",
+            Self::Address => "address",
+        }
+    }
+}
+
+/// What was said in SIP for a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Captured {
+    /// Nothing: the carrier speaks no SIP with us.
+    NoSip,
+    /// Nothing is kept of what is said with this carrier.
+    Off,
+    /// Nothing is kept of this call: it is older than what is kept, or another process had it.
+    Gone,
+    /// This, oldest first.
+    Messages(Vec<SipMessage>),
+}
+
+/// One message of a call, masked: no password, no key, no number but its last digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SipMessage {
+    /// When.
+    pub at: Timestamp,
+    /// Whereto.
+    pub direction: Direction,
+    /// The whole message.
+    pub text: String,
+}
+
+impl SipMessage {
+    /// Whether we sent it.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.direction == Direction::Sent
+    }
 }
 
 /// Why a carrier cannot be used, found without calling anybody.

@@ -19,7 +19,7 @@ use url::form_urlencoded;
 
 use self::{signature::Keys, twiml::Style, voices::Voices};
 use super::{
-    Accepted, Capabilities, CheckFault, Inbound, Order, Refused, Reply,
+    Accepted, Capabilities, CheckFault, CodeMeaning, Inbound, Order, Refused, Reply,
     http::{Created, Dialect, Ended, Ending, by_status},
     refused,
 };
@@ -125,6 +125,10 @@ impl Dialect for Twilio {
             recordings: self.style.recordings_url.is_some(),
             max_extension: MAX_SEND_DIGITS,
         }
+    }
+
+    fn meaning(&self, code: &str) -> Option<CodeMeaning> {
+        errors::meaning(code)
     }
 
     fn create(&self, order: &Order) -> Result<Request<Bytes>, Cause> {

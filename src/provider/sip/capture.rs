@@ -9,6 +9,8 @@ use std::{
 };
 
 use crate::{
+    id::CallId,
+    provider::{Captured, SipMessage},
     sip::{CallKey, Direction, Rung},
     time::Timestamp,
 };
@@ -83,12 +85,49 @@ fn write(mut files: Files, notes: &Receiver<Note>) {
     }
 }
 
+/// What the folder holds of a call. Reads a file: not on a thread that others wait for.
+pub(super) fn read(folder: &Path, call: CallId) -> Captured {
+    match fs::read(folder.join(format!("{call}.{EXTENSION}"))) {
+        Ok(bytes) => Captured::Messages(messages(&String::from_utf8_lossy(&bytes))),
+        Err(_) => Captured::Gone,
+    }
+}
+
+const SENT: &str = "--> sent";
+const RECEIVED: &str = "<-- received";
+
 fn entry(at: Timestamp, direction: Direction, text: &str) -> String {
     let arrow = match direction {
-        Direction::Sent => "--> sent",
-        Direction::Received => "<-- received",
+        Direction::Sent => SENT,
+        Direction::Received => RECEIVED,
     };
     format!("{} {arrow}\n{}\n\n", at.to_rfc3339(), text.trim_end())
+}
+
+/// The entries of a file.
+fn messages(text: &str) -> Vec<SipMessage> {
+    let mut all: Vec<SipMessage> = Vec::new();
+    for line in text.lines() {
+        if let Some((at, direction)) = beginning(line) {
+            all.push(SipMessage { at, direction, text: String::new() });
+        } else if let Some(message) = all.last_mut() {
+            message.text.push_str(line);
+            message.text.push('\n');
+        }
+    }
+    all.iter_mut().for_each(|message| message.text.truncate(message.text.trim_end().len()));
+    all
+}
+
+/// The line that an entry begins with.
+fn beginning(line: &str) -> Option<(Timestamp, Direction)> {
+    let (at, arrow) = line.split_once(' ')?;
+    let direction = match arrow {
+        SENT => Direction::Sent,
+        RECEIVED => Direction::Received,
+        _ => return None,
+    };
+    Some((Timestamp::parse(at).ok()?, direction))
 }
 
 struct Files {
@@ -171,6 +210,39 @@ mod tests {
         let text = fs::read_to_string(folder.path().join("call_00007.sip.txt")).unwrap();
         assert_eq!(text, "1970-01-01T00:00:01.500Z --> sent\nINVITE sip:x SIP/2.0\n\n");
         assert_eq!(Files::find(folder.path()).unwrap().names.len(), MAX_FILES, "they are found again");
+    }
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let call = CallId {
+            verification: crate::id::VerificationId::new(
+                Timestamp::from_ms(1_500),
+                [1; 16],
+                crate::id::Partition::of(5),
+            ),
+            index: 0,
+        };
+        assert_eq!(read(folder.path(), call), Captured::Gone);
+        let mut files = Files::find(folder.path()).unwrap();
+        files.begin(CallKey(1), &call.to_string()).unwrap();
+        assert_eq!(read(folder.path(), call), Captured::Messages(Vec::new()));
+        let all = [
+            (1_500, Direction::Sent, "INVITE sip:x SIP/2.0\r\nVia: y\r\n\r\nv=0\r\n--> sent"),
+            (1_620, Direction::Received, "SIP/2.0 486 Busy Here\r\n\r\n"),
+        ];
+        for (at, direction, text) in all {
+            files.append(CallKey(1), &entry(Timestamp::from_ms(at), direction, text)).unwrap();
+        }
+        let Captured::Messages(read) = read(folder.path(), call) else { panic!("it is there") };
+        let told: Vec<_> = read.iter().map(|m| (m.at.as_ms(), m.direction, m.text.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                (1_500, Direction::Sent, "INVITE sip:x SIP/2.0\nVia: y\n\nv=0\n--> sent"),
+                (1_620, Direction::Received, "SIP/2.0 486 Busy Here"),
+            ]
+        );
     }
 
     #[test]

@@ -27,8 +27,8 @@ use tokio::{sync::oneshot, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Accepted, Capabilities, CheckFault, HangUpError, Inbound, LiveCall, Order, Pending, Provider, Refused, Reply,
-    Switchboard, refused,
+    Accepted, Capabilities, Captured, CheckFault, HangUpError, Inbound, LiveCall, Order, Pending, Provider, Refused,
+    Reply, Switchboard, refused,
 };
 use crate::{
     callflow::Script,
@@ -310,6 +310,14 @@ impl Provider for Sip {
             };
             found.map_err(CheckFault::away)
         })
+    }
+
+    fn captured(&self, call: CallId) -> Pending<'_, Captured> {
+        let Some(folder) = self.inner.config.capture.clone() else {
+            return Box::pin(std::future::ready(Captured::Off));
+        };
+        let read = tokio::task::spawn_blocking(move || capture::read(&folder, call));
+        Box::pin(async move { read.await.unwrap_or(Captured::Gone) })
     }
 }
 

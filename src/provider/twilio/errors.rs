@@ -3,6 +3,7 @@
 
 use crate::{
     outcome::Fault,
+    provider::CodeMeaning,
     verification::{Cause, End, Signal},
 };
 
@@ -26,6 +27,19 @@ pub(super) fn of_code(code: &str) -> Option<(End, Fault, bool)> {
         }
         // What we sent is not what it wants.
         "21205" | "21208" | "21609" | "21626" | "20422" | "20001" => (End::CarrierError, Fault::Us, true),
+        _ => return None,
+    })
+}
+
+/// What a code means that is ours to repair.
+pub(super) fn meaning(code: &str) -> Option<CodeMeaning> {
+    Some(match code {
+        "20003" => CodeMeaning::Credentials,
+        "10001" | "20404" => CodeMeaning::Account,
+        "21210" | "21212" => CodeMeaning::CallerId,
+        "21219" | "573002" | "573005" => CodeMeaning::Trial,
+        "21215" | "S1008" => CodeMeaning::Country,
+        "21205" | "21609" => CodeMeaning::Address,
         _ => return None,
     })
 }

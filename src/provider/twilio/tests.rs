@@ -177,3 +177,11 @@ fn codes_decide_not_statuses() {
     assert!(refusal(500, r#"{"code":21211}"#).contains("Unknown"));
     assert!(refusal(503, r#"{"code":20429}"#).contains("Unknown"));
 }
+
+#[test]
+fn codes_that_are_ours_to_repair_say_what_they_mean() {
+    let meant = |code| errors::meaning(code).map(CodeMeaning::as_str);
+    let told = ["20003", "10001", "21210", "21219", "21215", "21609", "21211", "99999"].map(meant);
+    let wanted = ["credentials", "account", "caller_id", "trial", "country", "address"].map(Some);
+    assert_eq!(told, [&wanted[..], &[None, None]].concat()[..]);
+}

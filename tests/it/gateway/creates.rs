@@ -307,7 +307,7 @@ async fn the_call_log_finds_a_number() {
     assert_eq!(world.gateway.call(v.call_id(1)).await.unwrap_err(), Refusal::NotFound);
     assert!(world.gateway.calls(&query("+81 90 1234 5679")).await.unwrap().items.is_empty());
     assert_eq!(named(&world.gateway.calls(&query("nobody")).await.unwrap_err()), "number");
-    let record = ringproof::gateway::record_document(&found[0], "en");
+    let record = world.gateway.record_document(&found[0], "en");
     assert_eq!((record.end, record.to.as_str()), (Some("busy"), v.request.targets[0].to.to_string().as_str()));
     let ours = CallsQuery { client: Some(client().name), ..CallsQuery::default() };
     let theirs = CallsQuery { client: Some(rival().name), ..CallsQuery::default() };
