@@ -231,10 +231,7 @@ impl Ringproof {
         let store = store::open(&config.store).await.map_err(StartError::Store)?;
         let Carriers { carriers, simulators, trunks } = Carriers::new(&config.carriers, &voice(config).await)?;
         // Where port 0 was asked for, the public address is only known now.
-        let public_url = match &config.server.public_url {
-            Some(url) => url.clone(),
-            None => format!("http://{address}"),
-        };
+        let public_url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         // A gateway looks at its carriers as soon as it is open, so they are connected before.
         let exchange = Arc::new(Exchange::default());
         let switchboard: Arc<dyn Switchboard> = exchange.clone();
@@ -251,14 +248,15 @@ impl Ringproof {
         let scrape = recorder.clone().map(|recorder| -> http::Scrape { Arc::new(move || recorder.render()) });
         let instance = instance();
         let own = console_listener.as_ref().and_then(|listener| listener.local_addr().ok());
-        let console = make_console(config, own, &public_url, &gateway, &stop)?;
+        let keys = config.server.keys(&config.api_keys)?;
+        let console = make_console(config, own, &public_url, (&gateway, &keys), &stop)?;
         let (pages, console) = match console_listener {
             Some(listener) => (pages, Some((listener, Arc::new(http::pages_edge(console, instance)?)))),
             None => (pages.merge(console), None),
         };
         let edge = http::edge(http::Setup {
             config: &config.server,
-            api_keys: &config.api_keys,
+            keys,
             public_url: &public_url.parse()?,
             brand: &config.verification.brand,
             gateway: gateway.clone(),
@@ -360,18 +358,16 @@ fn make_console(
     config: &Config,
     listens_on: Option<SocketAddr>,
     public_url: &str,
-    gateway: &Gateway,
+    (gateway, keys): (&Gateway, &Arc<http::Keys>),
     stop: &CancellationToken,
 ) -> Result<Router, StartError> {
     if !config.console.enabled {
         return Ok(Router::new());
     }
-    let limits = http::TenantLimits { waiting: config.server.max_waiting_per_client, reads_per_minute: None };
-    let keys = http::Keys::new(&config.api_keys, limits).map_err(http::SetupFault::Keys)?;
     let public_url = config.console_url(listens_on, public_url)?;
     Ok(console::pages(console::Setup {
         gateway: gateway.clone(),
-        keys: Arc::new(keys),
+        keys: Arc::clone(keys),
         config: config.console.clone(),
         oidc: oidc(config, &public_url)?,
         public_url,

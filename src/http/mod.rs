@@ -132,6 +132,15 @@ impl Config {
         }
         faults
     }
+
+    /// The keys of `[[api_keys]]` with the limits of these settings, once for everything that asks who comes.
+    ///
+    /// # Errors
+    /// Every fault in them.
+    pub fn keys(&self, api_keys: &[ApiKeyConfig]) -> Result<Arc<Keys>, SetupFault> {
+        let limits = TenantLimits { waiting: self.max_waiting_per_client, reads_per_minute: self.reads_per_minute };
+        Keys::new(api_keys, limits).map(Arc::new).map_err(SetupFault::Keys)
+    }
 }
 
 /// Most of anything that may be allowed at once.
@@ -144,8 +153,8 @@ pub type Scrape = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct Setup<'a> {
     /// Its settings.
     pub config: &'a Config,
-    /// The keys that may be used.
-    pub api_keys: &'a [ApiKeyConfig],
+    /// The keys that may be used: [`Config::keys`].
+    pub keys: Arc<Keys>,
     /// The public URL, with what a missing setting stands for filled in.
     pub public_url: &'a Url,
     /// Who is said to call: the name on the card of our numbers.
@@ -191,7 +200,7 @@ struct App(Arc<Inner>);
 
 struct Inner {
     gateway: Gateway,
-    keys: Keys,
+    keys: Arc<Keys>,
     view_reads: limits::PerVerification,
     /// Answers that are being held for clients whose keys are no longer configured, but whose view tokens still work.
     waiting: Arc<Semaphore>,
@@ -247,12 +256,11 @@ fn url_map() -> OpenApiRouter<App> {
 /// # Errors
 /// What is wrong with the settings.
 pub fn edge(setup: Setup<'_>) -> Result<Edge, SetupFault> {
-    let Setup { config, api_keys, public_url, brand, gateway, scrape, pages, instance, stop } = setup;
-    let limits = TenantLimits { waiting: config.max_waiting_per_client, reads_per_minute: config.reads_per_minute };
+    let Setup { config, keys, public_url, brand, gateway, scrape, pages, instance, stop } = setup;
     let app = App(Arc::new(Inner {
         exports: Exports::new(gateway.clone(), stop.clone()),
         gateway,
-        keys: Keys::new(api_keys, limits).map_err(SetupFault::Keys)?,
+        keys,
         view_reads: limits::PerVerification::default(),
         waiting: Arc::new(Semaphore::new(config.max_waiting_per_client)),
         public_base: public_base(public_url)?,

@@ -16,12 +16,13 @@ use ringproof::{
     callflow::{Flows, Script, Then},
     console,
     gateway::{CallbacksConfig, Carrier, Countries, Gateway, NumbersConfig, Parts, SystemEntropy, VerificationConfig},
-    http::{ApiKey, Config, Edge, Keys, Scope, Setup, TenantLimits, edge},
+    http::{ApiKey, ApiKeyConfig, Config, Edge, Scope, Setup, edge},
     outcome::Fault,
     provider::{
         Accepted, Capabilities, CheckFault, Endpoint, HangUpError, Inbound, LiveCall, Order, Pending, Provider,
         Refused, Reply,
     },
+    secret::Secret,
     store::{Store, embedded::Embedded},
     time::{Clock, Timestamp},
     verification::{Aside, Cause, End, PlaceResult, Signal},
@@ -29,7 +30,7 @@ use ringproof::{
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::gateway::faulty::Faulty;
+use crate::{gateway::faulty::Faulty, world::server::CALLBACK_SECRET};
 
 /// How long a condition may take to come true.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -149,6 +150,8 @@ pub(super) struct World {
     pub(super) store: Arc<Faulty>,
     pub(super) stop: CancellationToken,
     pub(super) keys: [String; 5],
+    gateway: Gateway,
+    api_keys: Vec<ApiKeyConfig>,
 }
 
 /// What came back.
@@ -216,30 +219,17 @@ impl World {
             made[3].config("enrolment", &[Scope::Calls]),
             made[4].config("operators", &[Scope::Admin]),
         ];
-        let limits = TenantLimits { waiting: 8, reads_per_minute: None };
-        let console = console::pages(console::Setup {
-            gateway: gateway.clone(),
-            keys: Arc::new(Keys::new(&api_keys, limits).unwrap()),
-            config: console::Config::default(),
-            oidc: None,
-            public_url: PUBLIC_URL.parse().unwrap(),
-            brand: String::from("Contoso"),
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            stop: stop.clone(),
-        });
-        let edge = edge(Setup {
-            config: &config,
-            api_keys: &api_keys,
-            public_url: &PUBLIC_URL.parse().unwrap(),
-            brand: "Contoso; Zürich",
-            gateway,
-            scrape: Some(Arc::new(|| String::from("measured 1\n"))),
-            pages: Router::new().route("/page", axum::routing::get(async || "a page")).merge(console.unwrap()),
-            instance: 7,
-            stop: stop.clone(),
-        });
+        let edge = edge_of(&gateway, &clock, &config, &api_keys, &stop);
         let keys = made.map(|key| key.expose().to_owned());
-        Self { edge: Arc::new(edge.unwrap()), clock, carrier, store, stop, keys }
+        Self { edge, clock, carrier, store, stop, keys, gateway, api_keys: api_keys.into() }
+    }
+
+    /// The same after a start with other keys: these of the five, each under its scopes; the store is the same.
+    pub(super) fn started_again_with(self, keys: &[(usize, &[Scope])]) -> Self {
+        let kept =
+            keys.iter().map(|(at, scopes)| ApiKeyConfig { scopes: scopes.to_vec(), ..self.api_keys[*at].clone() });
+        let edge = edge_of(&self.gateway, &self.clock, &Config::default(), &kept.collect::<Vec<_>>(), &self.stop);
+        Self { edge, ..self }
     }
 
     fn token<'a>(&'a self, by: By<'a>) -> Option<&'a str> {
@@ -339,6 +329,39 @@ pub(super) const REQUEST: &str =
 /// How long records are kept.
 const RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// What is in front of the gateway, for whoever has these keys.
+fn edge_of(
+    gateway: &Gateway,
+    clock: &Arc<ManualClock>,
+    config: &Config,
+    api_keys: &[ApiKeyConfig],
+    stop: &CancellationToken,
+) -> Arc<Edge> {
+    let keys = config.keys(api_keys).unwrap();
+    let console = console::pages(console::Setup {
+        gateway: gateway.clone(),
+        keys: Arc::clone(&keys),
+        config: console::Config::default(),
+        oidc: None,
+        public_url: PUBLIC_URL.parse().unwrap(),
+        brand: String::from("Contoso"),
+        clock: Arc::clone(clock) as Arc<dyn Clock>,
+        stop: stop.clone(),
+    });
+    let edge = edge(Setup {
+        config,
+        keys,
+        public_url: &PUBLIC_URL.parse().unwrap(),
+        brand: "Contoso; Zürich",
+        gateway: gateway.clone(),
+        scrape: Some(Arc::new(|| String::from("measured 1\n"))),
+        pages: Router::new().route("/page", axum::routing::get(async || "a page")).merge(console.unwrap()),
+        instance: 7,
+        stop: stop.clone(),
+    });
+    Arc::new(edge.unwrap())
+}
+
 fn parts(clock: &Arc<ManualClock>, carrier: &Arc<FakeCarrier>, store: &Arc<Faulty>) -> Parts {
     Parts {
         public_url: PUBLIC_URL.to_owned(),
@@ -360,7 +383,11 @@ fn parts(clock: &Arc<ManualClock>, carrier: &Arc<FakeCarrier>, store: &Arc<Fault
         entropy: Arc::new(SystemEntropy),
         numbers: NumbersConfig { countries: vec!["JP".parse().unwrap()], ..NumbersConfig::default() },
         verification: VerificationConfig { brand: String::from("Contoso"), ..VerificationConfig::default() },
-        callbacks: CallbacksConfig::default(),
+        callbacks: CallbacksConfig {
+            secret: Some(Secret::new(String::from(CALLBACK_SECRET))),
+            allow_private: true,
+            ..CallbacksConfig::default()
+        },
         retention: RETENTION,
     }
 }
