@@ -11,7 +11,7 @@ use super::{
 };
 use crate::world::program::{Serving, Settings};
 
-/// What ringproof is called at the provider, and its secret there; `tests/oidc/provider.js` holds the same.
+/// What ringproof is called at the provider, and its secret there; `tests/npm/provider.js` holds the same.
 const SETTINGS: &str = "[[carriers]]\nname = \"main\"\nkind = \"simulator\"\nfrom = [\"+815012345678\"]\n\
      [console.oidc]\nclient_id = \"ringproof\"\nclient_secret = \"a secret of the tests: +/=&%\"\n\
      scopes = [\"profile\", \"email\", \"groups\"]\n\
@@ -21,7 +21,7 @@ const SETTINGS: &str = "[[carriers]]\nname = \"main\"\nkind = \"simulator\"\nfro
 const WISH: &str = "/console/calls?status=failed";
 
 fn provider(settings: &Settings) -> (Running, String) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oidc");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/npm");
     assert!(folder.join("node_modules/oidc-provider").is_dir(), "the provider is not installed: scripts/setup test");
     let mut node = Command::new("node");
     node.current_dir(folder).arg("provider.js").arg(format!("{}/console/oidc/callback", settings.url()));

@@ -7,6 +7,7 @@ use std::{
     io::{BufRead, BufReader},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::LazyLock,
     time::Duration,
 };
 
@@ -19,6 +20,8 @@ use fantoccini::{
 };
 use serde_json::{Value, json};
 
+use crate::tidy;
+
 /// Longest time that anything on a page is waited for. A slow machine needs some of it, a broken page all of it.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a condition is looked at.
@@ -26,6 +29,22 @@ const LOOK_EVERY: Duration = Duration::from_millis(40);
 
 /// How much faster than in real life the calls of the demo go.
 pub(super) const SPEED: u32 = 4;
+
+/// Every language and colours that a page is looked at in.
+pub(super) const DRESSES: [(&str, &str); 4] = [("en", "light"), ("en", "dark"), ("ja", "light"), ("ja", "dark")];
+
+/// The rules of axe-core, as npm brings them.
+static AXE: LazyLock<String> = LazyLock::new(|| {
+    let file = tidy::root().join("tests/npm/node_modules/axe-core/axe.min.js");
+    fs::read_to_string(&file).unwrap_or_else(|_| panic!("axe-core is not installed: scripts/setup test"))
+});
+
+/// Applies them all, and tells each breach with its places.
+const APPLY_AXE: &str = "const done = arguments[arguments.length - 1]; \
+    axe.run(document, { resultTypes: ['violations'] }).then( \
+      ({ violations, passes }) => done({ passed: passes.length, faults: violations.map(({ id, help, nodes }) => \
+        `${id}: ${help}: ${nodes.slice(0, 4).map((node) => `${node.target} ${node.html.slice(0, 160)} (${node.failureSummary})`).join('; ')}`) }), \
+      (fault) => done({ passed: 0, faults: [`axe-core failed: ${fault}`] }));";
 
 /// A process that ends with the test.
 pub(super) struct Running(Child);
@@ -164,6 +183,36 @@ impl Desk {
         }
         let at = self.run("return document.activeElement.outerHTML").await;
         panic!("{selector} cannot be reached with the keyboard; the focus is on {at}");
+    }
+
+    /// What axe-core finds on the page and what the browser complains of meanwhile, each in words. A script of the driver runs whatever the page's own policy is.
+    pub(super) async fn axe(&self) -> Vec<String> {
+        if self.run("return typeof axe === 'undefined'").await == true {
+            self.run(&AXE).await;
+        }
+        let told = self.browser.execute_async(APPLY_AXE, Vec::new()).await.unwrap();
+        let mut faults: Vec<String> = serde_json::from_value(told["faults"].clone()).unwrap();
+        assert!(told["passed"].as_u64() > Some(5) || !faults.is_empty(), "axe-core has looked at nothing: {told}");
+        // It tries styles of its own on elements; the policy of the page blocks these, and the browser says so.
+        let complaints = self.complaints().await.into_iter();
+        faults.extend(complaints.filter(|told| !told.contains("Applying inline style violates")));
+        faults
+    }
+
+    /// Has pages shown in this language and these colours from the next one on: through the form that is sent to `path`,
+    /// as its buttons send it.
+    pub(super) async fn dress(&self, path: &str, (language, theme): (&str, &str)) {
+        let send = "const [path, fields, done] = arguments; \
+                    fetch(path, { method: 'POST', body: new URLSearchParams(fields), redirect: 'manual' }) \
+                    .then((answer) => done(answer.type), (fault) => done(String(fault)))";
+        let fields = json!({ "language": language, "theme": theme });
+        let told = self.browser.execute_async(send, vec![json!(path), fields]).await.unwrap();
+        assert_eq!(told, "opaqueredirect", "{path} takes the choice of {language}, {theme}");
+    }
+
+    /// Where the browser is: path and query.
+    pub(super) async fn at_path(&self) -> String {
+        self.run("return location.pathname + location.search").await.as_str().unwrap().to_owned()
     }
 
     pub(super) async fn cdp(&self, command: &str, parameters: Value) {

@@ -136,7 +136,12 @@ impl Server {
 
     /// POSTs as the backend.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        let answer = self.client.post(self.url(path)).bearer_auth(KEY).json(body).send().await.unwrap();
+        self.post_as(KEY, path, body).await
+    }
+
+    /// POSTs with a key.
+    pub(crate) async fn post_as(&self, key: &str, path: &str, body: &Value) -> (u16, Value) {
+        let answer = self.client.post(self.url(path)).bearer_auth(key).json(body).send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
