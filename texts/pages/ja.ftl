@@ -110,8 +110,8 @@ problem-not-now = まだ発信できません。数秒後にお試しくださ�
 problem-no-calls = この番号への発信回数の上限に達しました。最初からやり直してください。
 problem-session = ページの有効期限が切れました。最初からやり直してください。
 
-telephone = 電話
-telephone-idle = デモ用の電話
+telephone = デモ用の電話機
+telephone-idle = デモ用の電話機
 telephone-idle-lead = 着信するとここで鳴ります。
 telephone-incoming = 着信
 telephone-in-call = 通話中
