@@ -56,13 +56,13 @@ impl Timestamp {
             .map_or_else(|_| String::from("9999-12-31T23:59:59.999Z"), |at| format!("{at:.3}"))
     }
 
-    /// Reads RFC 3339 text.
+    /// Reads RFC 3339 text. What lies before 1970 is read as its beginning: nothing here is older.
     ///
     /// # Errors
-    /// The text, when it is no RFC 3339 time or lies before 1970.
+    /// The text, when it is no RFC 3339 time.
     pub fn parse(text: &str) -> Result<Self, String> {
         let at: jiff::Timestamp = text.parse().map_err(|_| text.to_owned())?;
-        u64::try_from(at.as_millisecond()).map(Self).map_err(|_| text.to_owned())
+        Ok(Self(u64::try_from(at.as_millisecond()).unwrap_or_default()))
     }
 }
 
@@ -157,6 +157,7 @@ mod tests {
         let at = Timestamp::from_ms(1_795_000_000_123);
         assert_eq!(at.to_string(), "2026-11-18T11:06:40.123Z");
         assert_eq!(Timestamp::parse(&at.to_string()), Ok(at));
+        assert_eq!(Timestamp::parse("0150-07-14T13:56:49Z"), Ok(Timestamp::from_ms(0)));
         assert!(Timestamp::parse("yesterday").is_err());
     }
 

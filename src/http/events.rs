@@ -41,6 +41,21 @@ const LONGEST_STREAM: Duration = Duration::from_secs(20 * 60);
 /// How long to wait when the store is away, before looking again.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
+/// The lines of one event.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "only described")]
+pub(super) struct SentEvent {
+    /// The `seq` of what happened.
+    #[schema(example = "3")]
+    id: String,
+    /// Its `type`.
+    #[schema(example = "call.ringing")]
+    event: String,
+    /// What happened, in JSON: an `EventDocument`, as in the timeline of a call.
+    #[schema(content_media_type = "application/json")]
+    data: String,
+}
+
 /// Watch a verification.
 ///
 /// Server-sent events, one for each thing that happened: `id` is its number, `event` its type, `data` an event in JSON.
@@ -52,8 +67,7 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
     params(("id" = String, Path, description = "The id of the verification."),
         ("Last-Event-ID" = Option<u32>, Header, description = "The number of the last event that you have."),
         ("access_token" = Option<String>, Query, description = "A view token, where the header cannot be set. Never an API key.")),
-    responses((status = 200, content_type = "text/event-stream", body = EventDocument,
-            description = "The events; the schema is that of `data`.",
+    responses((status = 200, content_type = "text/event-stream", body = SentEvent, description = "The events.",
             example = "id: 3\nevent: call.ringing\ndata: {\"seq\":3,\"type\":\"call.ringing\",\"status\":\"pending\",\"stage\":\"ringing\"}\n\n"),
         (status = 204, description = "Nothing happened since, and nothing more will."),
         Problems<{ docs::READ }>))]

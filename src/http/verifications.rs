@@ -53,7 +53,7 @@ pub(super) struct VerificationList {
 #[serde(deny_unknown_fields)]
 pub(super) struct CheckRequest {
     /// The code: 6 to 10 digits, with spaces and hyphens between them if you like.
-    #[schema(example = "482913", min_length = 6)]
+    #[schema(example = "482913", pattern = r"^[\s-]*(?:[0-9０-９][\s-]*){6,10}$")]
     code: String,
 }
 
