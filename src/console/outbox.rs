@@ -172,7 +172,7 @@ impl DeadRow {
             given_up: visit.zone.in_full(visit.words, letter.at),
             given_up_utc: letter.at.to_rfc3339(),
             age: ago(visit.words, letter.effect.since, now),
-            attempts: letter.effect.attempts,
+            attempts: letter.attempts(),
             why: letter.why.clone(),
         }
     }

@@ -49,7 +49,7 @@ impl From<DeadLetter> for DeadLetterDocument {
         Self {
             id: letter.effect.id.to_string(),
             verification: letter.effect.id.verification,
-            attempts: letter.effect.attempts,
+            attempts: letter.attempts(),
             since: letter.effect.since,
             given_up_at: letter.at,
             why: letter.why,

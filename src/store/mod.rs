@@ -224,6 +224,14 @@ pub struct DeadLetter {
     pub why: String,
 }
 
+impl DeadLetter {
+    /// How often it was tried, the attempt included after which it was given up.
+    #[must_use]
+    pub const fn attempts(&self) -> u32 {
+        self.effect.attempts.saturating_add(1)
+    }
+}
+
 /// What came of [`Store::create`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Created {

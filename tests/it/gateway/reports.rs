@@ -190,7 +190,7 @@ async fn three_days_of_silence_make_a_dead_letter_that_can_be_revived() {
     }
     backend.got(10).await;
     let dead = until("it is a dead letter", || async { world.gateway.dead_letters().await.unwrap().pop() }).await;
-    assert_eq!(dead.why, "the backend answered 500, and 9 times before");
+    assert_eq!((dead.attempts(), dead.why.as_str()), (10, "the backend answered 500, and 9 times before"));
     world.clock.advance(Duration::from_secs(48 * 3600));
     assert_eq!(backend.count(), 10, "a dead letter is not tried again by itself");
     world.gateway.revive(dead.effect.id).await.unwrap();
@@ -211,7 +211,8 @@ async fn gone_is_gone() {
     backend.will_answer(&[(410, None)]);
     decided(&world, &url).await;
     backend.got(1).await;
-    until("it is a dead letter", || async { world.gateway.dead_letters().await.unwrap().pop() }).await;
+    let dead = until("it is a dead letter", || async { world.gateway.dead_letters().await.unwrap().pop() }).await;
+    assert_eq!(dead.attempts(), 1);
 }
 
 /// The process that decided dies before it told: another one tells.
