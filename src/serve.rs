@@ -34,6 +34,7 @@ use crate::{
         twilio::{ConfigFault, Twilio},
     },
     store::{self, Store, StoreError},
+    telemetry,
     time::SystemClock,
     verification::Signal,
 };
@@ -245,7 +246,7 @@ impl Ringproof {
         exchange.join(gateway.clone());
         let surroundings = Surroundings { address, simulators: simulators.clone(), stop: stop.clone() };
         let pages = pages.map_or_else(|| Ok(Router::new()), |make| make(surroundings))?;
-        let scrape = recorder.clone().map(|recorder| -> http::Scrape { Arc::new(move || recorder.render()) });
+        let scrape = recorder.clone().map(scrape);
         let instance = instance();
         let own = console_listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let keys = config.server.keys(&config.api_keys)?;
@@ -443,6 +444,14 @@ async fn listen_if(setting: &'static str, address: Option<SocketAddr>) -> Result
 
 async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     server::listen(address).await.map_err(|source| StartError::Listen { setting, address, source })
+}
+
+/// What is measured, in the format that is asked for.
+fn scrape(recorder: PrometheusHandle) -> http::Scrape {
+    Arc::new(move |form| match form {
+        http::Exposition::Prometheus => recorder.render(),
+        http::Exposition::OpenMetrics => telemetry::openmetrics(&recorder.render()),
+    })
 }
 
 async fn open_gateway(

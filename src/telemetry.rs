@@ -3,6 +3,8 @@
 //! are known to mask numbers and secrets; libraries may log what they are given. What is logged is decided elsewhere.
 //! Spans have their own way, [`traces`].
 
+mod exposition;
+mod measurements;
 mod traces;
 
 use std::{
@@ -15,6 +17,8 @@ use std::{
     time::Duration,
 };
 
+pub use exposition::openmetrics;
+pub use measurements::{Kind, MEASUREMENTS, Measurement};
 pub use traces::{Config as TracesConfig, Sampler, Traces, TracesError, start_traces};
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -241,14 +245,17 @@ fn start_writer(mut sink: impl Write + Send + 'static) -> io::Result<(Queue, Rec
     Ok((queue, done))
 }
 
-/// Begins to keep measurements. What comes back renders them in the Prometheus text format.
+/// Begins to keep measurements. What comes back renders them in the Prometheus text format; [`openmetrics`] puts
+/// that into the other.
 ///
 /// # Errors
 /// Somebody else keeps measurements in this process.
 pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
-    PrometheusBuilder::new()
+    let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix(String::from("_seconds")), &SECONDS)?
-        .install_recorder()
+        .install_recorder()?;
+    exposition::describe();
+    Ok(recorder)
 }
 
 #[cfg(test)]

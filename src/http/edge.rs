@@ -1,11 +1,11 @@
 //! Owns what happens to every request, whichever it is: bounds on time and number, an id, what a browser is told about
-//! it, a panic that stays where it is, one line in the log and one measurement. What a request asks for is not its
+//! it, a panic that stays where it is, one line in the log and its measurements. What a request asks for is not its
 //! business.
 
 use std::{
     panic::AssertUnwindSafe,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -27,6 +27,7 @@ use tower::Service;
 use super::{
     body,
     cors::Cors,
+    measure::Measure,
     problem::{self, Code, MEDIA_TYPE, Problem},
     traced,
 };
@@ -97,7 +98,7 @@ struct Known {
     kind: Kind,
     /// Whether pages of other origins may be let read it.
     for_pages: bool,
-    durations: [OnceLock<metrics::Histogram>; 5],
+    measure: Measure,
 }
 
 /// How a route is treated.
@@ -125,24 +126,13 @@ impl Known {
             Kind::Api
         };
         let for_pages = [super::HELD_ROUTE, super::EVENTS_ROUTE].contains(&template);
-        Self { template: Arc::from(template), kind, for_pages, durations: Default::default() }
+        Self { template: Arc::from(template), kind, for_pages, measure: Measure::default() }
     }
 
     /// Whether the answer is held until something changes.
     fn is_held(&self, request: &Request<Body>) -> bool {
         let wishes = |query: &str| query.split('&').any(|pair| pair.starts_with("wait="));
         self.kind == Kind::Held && request.method() == Method::GET && request.uri().query().is_some_and(wishes)
-    }
-
-    fn measure(&self, status: StatusCode, duration: Duration) {
-        let class = usize::from(status.as_u16() / 100).saturating_sub(1);
-        if let Some(slot) = self.durations.get(class) {
-            slot.get_or_init(|| {
-                metrics::histogram!("http_server_request_duration_seconds",
-                    "http_route" => self.template.to_string(), "http_response_status_class" => format!("{}xx", class + 1))
-            })
-            .record(duration.as_secs_f64());
-        }
     }
 }
 
@@ -195,7 +185,7 @@ impl Edge {
             Cors::permit(response.headers_mut(), origin);
         }
         let duration = began.elapsed();
-        known.measure(response.status(), duration);
+        known.measure.answered(&known.template, method, response.status(), duration);
         let trace = asked.as_deref().and_then(Asked::trace).or(named);
         log(known, method, response.status(), duration, id, trace);
         if let Some(asked) = asked {

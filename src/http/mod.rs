@@ -17,6 +17,7 @@ mod events;
 mod exports;
 mod health;
 mod limits;
+mod measure;
 pub mod problem;
 mod query;
 pub mod server;
@@ -35,7 +36,7 @@ use axum::{
     Router,
     body::Body,
     extract::{FromRequestParts, Path},
-    http::{HeaderValue, StatusCode, header, request},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -146,8 +147,17 @@ impl Config {
 /// Most of anything that may be allowed at once.
 const MOST_AT_ONCE: usize = 1_000_000;
 
-/// Gives all measurements in the Prometheus text format.
-pub type Scrape = Arc<dyn Fn() -> String + Send + Sync>;
+/// A text format of measurements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exposition {
+    /// The Prometheus text format, version 0.0.4.
+    Prometheus,
+    /// `OpenMetrics`, version 1.0.0.
+    OpenMetrics,
+}
+
+/// Gives all measurements in a text format.
+pub type Scrape = Arc<dyn Fn(Exposition) -> String + Send + Sync>;
 
 /// What the edge is made of.
 pub struct Setup<'a> {
@@ -289,7 +299,10 @@ pub fn edge(setup: Setup<'_>) -> Result<Edge, SetupFault> {
 /// None that a setting can bring about.
 pub fn metrics_edge(scrape: Scrape, instance: u64) -> Result<Edge, SetupFault> {
     let router = Router::new()
-        .route("/metrics", axum::routing::get(move || std::future::ready(health::exposition(&scrape))))
+        .route(
+            "/metrics",
+            axum::routing::get(move |headers: HeaderMap| std::future::ready(health::exposition(&scrape, &headers))),
+        )
         .fallback(|| async { problem::not_found() });
     Edge::new(router, ["/metrics"], cors::Cors::default(), Bounds::new(METRICS_CONCURRENT), instance)
         .map_err(|error| SetupFault::Routes(error.to_string()))

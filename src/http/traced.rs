@@ -22,6 +22,9 @@ pub(super) fn place(headers: &HeaderMap) -> Option<Trace> {
     Trace::read(parent.trim(), headers.get_all(TRACESTATE).iter().map(|line| line.to_str().unwrap_or("?")))
 }
 
+/// What all methods are called that are not registered.
+pub(super) const OTHER_METHOD: &str = "_OTHER";
+
 /// The method if it is a registered one; others are a client's own words.
 pub(super) fn known_method(method: &Method) -> &'static str {
     match *method {
@@ -34,13 +37,13 @@ pub(super) fn known_method(method: &Method) -> &'static str {
         Method::OPTIONS => "OPTIONS",
         Method::TRACE => "TRACE",
         Method::PATCH => "PATCH",
-        _ => "_OTHER",
+        _ => OTHER_METHOD,
     }
 }
 
 /// It is answered.
 pub(super) fn answered(asked: &Asked, method: &'static str, route: &str, status: StatusCode) {
-    let named = if method == "_OTHER" { "HTTP" } else { method };
+    let named = if method == OTHER_METHOD { "HTTP" } else { method };
     let failed = status.is_server_error();
     asked.answered(
         || format!("{named} {route}"),

@@ -1,6 +1,8 @@
 //! What watches ringproof: Debian's Prometheus takes our rules, scrapes the built program while it calls simulated
 //! telephones, and has an answer to every query of the dashboard. Nothing about a person is in what it scrapes.
 
+mod odd_requests;
+
 use std::{
     fs,
     process::{Child, Command, Stdio},
@@ -170,14 +172,21 @@ fn leaks(metrics: &str) -> Vec<String> {
     let mut found = Vec::new();
     for line in metrics.lines().filter(|line| !line.starts_with('#')) {
         let Some((name, _)) = line.rsplit_once(' ') else { continue };
-        // The bounds of a histogram are the only numbers among labels.
-        let name = name.split("le=\"").next().unwrap_or_default();
+        // The bounds of a histogram and the statuses of answers are the only numbers among labels.
+        let name = without(&without(name, "le=\""), "http_response_status_code=\"");
         let digits = name.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or_default();
         if digits > 2 || name.to_lowercase().contains(CANARY) || name.contains("ver_0") {
             found.push(line.to_owned());
         }
     }
     found
+}
+
+/// A line without the value of one label.
+fn without(line: &str, label: &str) -> String {
+    let Some((before, rest)) = line.split_once(label) else { return line.to_owned() };
+    let (_, after) = rest.split_once('"').unwrap_or_default();
+    format!("{before}{after}")
 }
 
 fn simulator(folder: &str) -> Settings {
@@ -232,11 +241,14 @@ async fn the_dashboard_has_an_answer_to_every_query() {
         ("a_total{to=\"+819031411234\"} 1", true),
         ("a_total{key=\"735194\"} 1", true),
         ("a_total{path=\"/v1/verifications/ver_01J\"} 1", true),
+        ("a_total{http_response_status_code=\"201\",key=\"735194\"} 1", true),
         ("a_total{class=\"2xx\"} 735194", false),
+        ("a_total{http_response_status_code=\"201\"} 1", false),
         ("a_seconds_bucket{work=\"load\",le=\"0.0025\"} 7", false),
     ] {
         assert_eq!(!leaks(planted).is_empty(), is_seen, "{planted}");
     }
+    units_are_known(&prometheus).await;
     // What is asked of the outcomes is what came of the calls.
     let verified = r#"sum(ringproof_verifications_total{status="verified",mode="match",carrier="main",country="JP"})"#;
     until(&prometheus, verified, |number| number >= 1.0).await;
@@ -244,6 +256,23 @@ async fn the_dashboard_has_an_answer_to_every_query() {
     until(&prometheus, "sum(up)", |number| number == 2.0).await;
     assert_eq!(prometheus.numbers("sum(ringproof_invariants_broken_total)").await, [0.0]);
     rules_are_evaluated(&prometheus).await;
+}
+
+/// Prometheus asks for OpenMetrics by itself, and only that tells it units.
+async fn units_are_known(prometheus: &Prometheus) {
+    let all = prometheus.ask("metadata", &[]).await;
+    for m in ringproof::telemetry::MEASUREMENTS {
+        // One that nothing was counted in yet is not there. A counter is known by its family.
+        let name = m.name.strip_suffix("_total").unwrap_or(m.name);
+        let Some(known) = all.get(name).map(|known| &known[0]) else {
+            assert!(all.get(m.name).is_none(), "`{}` was not read as OpenMetrics: {all:#}", m.name);
+            continue;
+        };
+        let unit = if m.unit == "seconds" { "seconds" } else { "" };
+        let expected = json!({ "type": m.kind.as_str(), "unit": unit, "help": m.meaning });
+        assert_eq!(*known, expected, "{name}");
+    }
+    assert!(all.as_object().unwrap().len() > 25, "{all:#}");
 }
 
 /// Waits until the one number of an answer is as it should be.

@@ -23,15 +23,28 @@ async fn it_lives_and_is_ready() {
     assert_eq!(world.get(By::Nobody, "/healthz").await.status, StatusCode::OK, "it still lives");
 }
 
+/// What a Prometheus of version 2 accepts.
+const OPENMETRICS: &str = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
+                           text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+
 #[tokio::test]
 async fn measurements_need_a_key_but_on_their_own_address() {
     let world = World::new().await;
     let answer = world.get(By::Admin, "/metrics").await;
-    assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, "measured 1\n"));
+    assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, "measured in Prometheus\n"));
     assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
-    let own = metrics_edge(Arc::new(|| String::from("measured 2\n")), 1).unwrap();
-    let of = |path: &str| Request::get(path).header(header::HOST, "a").body(Body::empty()).unwrap();
-    assert_eq!(Answer::of(own.handle(of("/metrics")).await).await.text, "measured 2\n");
+    let request = world.request(By::Admin, "GET", "/metrics").header(header::ACCEPT, OPENMETRICS);
+    let answer = world.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, "measured in OpenMetrics\n"));
+    assert_eq!(answer.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_eq!(answer.header("vary"), "accept");
+    let own = metrics_edge(Arc::new(|form| format!("measured in {form:?} too\n")), 1).unwrap();
+    let of = |path: &str| Request::get(path).header(header::HOST, "a");
+    let plain = of("/metrics").body(Body::empty()).unwrap();
+    assert_eq!(Answer::of(own.handle(plain).await).await.text, "measured in Prometheus too\n");
+    let open = of("/metrics").header(header::ACCEPT, OPENMETRICS).body(Body::empty()).unwrap();
+    assert_eq!(Answer::of(own.handle(open).await).await.text, "measured in OpenMetrics too\n");
+    let of = |path: &str| of(path).body(Body::empty()).unwrap();
     assert_eq!(Answer::of(own.handle(of("/v1/verifications")).await).await.code(), "not_found");
 }
 

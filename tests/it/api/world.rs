@@ -354,7 +354,7 @@ fn edge_of(
         public_url: &PUBLIC_URL.parse().unwrap(),
         brand: "Contoso; Zürich",
         gateway: gateway.clone(),
-        scrape: Some(Arc::new(|| String::from("measured 1\n"))),
+        scrape: Some(Arc::new(|form| format!("measured in {form:?}\n"))),
         pages: Router::new().route("/page", axum::routing::get(async || "a page")).merge(console.unwrap()),
         instance: 7,
         stop: stop.clone(),

@@ -1,8 +1,12 @@
 //! Owns that `deploy/monitoring` is true: each alert has its page and its tests, each metric that is asked for is recorded
 //! somewhere, and metrics are named as they should be.
 
-use std::{collections::BTreeSet, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
+use ringproof::telemetry::{Kind, MEASUREMENTS};
 use saphyr::{LoadableYamlNode as _, Yaml};
 
 use super::{files, none, root, texts::metrics_in};
@@ -195,4 +199,68 @@ fn metrics_are_named_in_base_units() {
     ] {
         assert!(name_fault(opening, name).is_some(), "{name}");
     }
+}
+
+/// What each metric of the sources is.
+fn recorded_kinds() -> BTreeMap<String, &'static str> {
+    let mut kinds = BTreeMap::new();
+    for (_, text) in files("src") {
+        for (opening, kind) in [("counter!(", "counter"), ("histogram!(", "histogram"), ("gauge!(", "gauge")] {
+            for rest in text.split(opening).skip(1) {
+                if let Some((name, _)) = rest.trim_start().strip_prefix('"').and_then(|rest| rest.split_once('"')) {
+                    kinds.insert(name.to_owned(), kind);
+                }
+            }
+        }
+    }
+    kinds
+}
+
+#[test]
+fn the_table_holds_what_is_recorded() {
+    let recorded = recorded_kinds();
+    assert!(recorded.len() > 30, "the metrics were not found");
+    let table: BTreeMap<String, &str> = MEASUREMENTS.iter().map(|m| (m.name.to_owned(), m.kind.as_str())).collect();
+    assert_eq!(table, recorded, "the table of src/telemetry/measurements.rs and what is recorded elsewhere");
+    assert_eq!(table.len(), MEASUREMENTS.len(), "a metric is in the table twice");
+    let mut faults = Vec::new();
+    for m in MEASUREMENTS {
+        let in_seconds = m.name.ends_with("_seconds");
+        if in_seconds != (m.unit == "seconds") || m.unit.is_empty() {
+            faults.push(format!("`{}` is not in {}", m.name, m.unit));
+        }
+        if m.meaning.len() < 10 || m.meaning.contains(['\n', '|', '\\', '"']) {
+            faults.push(format!("`{}` has no plain meaning", m.name));
+        }
+        if m.kind == Kind::Histogram && !in_seconds {
+            faults.push(format!("`{}` is a histogram without a unit", m.name));
+        }
+        if m.labels.iter().any(|label| ["id", "number", "to", "path", "url", "client"].contains(label)) {
+            faults.push(format!("`{}` has a label without a bound", m.name));
+        }
+    }
+    none(&faults);
+}
+
+/// The page of metrics from its table on.
+fn page_of_metrics() -> String {
+    let mut text = String::from("| metric | kind | unit | labels | meaning |\n|---|---|---|---|---|\n");
+    for m in MEASUREMENTS {
+        let labels: Vec<String> = m.labels.iter().map(|label| format!("`{label}`")).collect();
+        let (kind, labels) = (m.kind.as_str(), labels.join(", "));
+        text.push_str(&format!("| `{}` | {kind} | {} | {labels} | {} |\n", m.name, m.unit, m.meaning));
+    }
+    text
+}
+
+#[test]
+fn the_page_of_metrics_is_as_the_table() {
+    let path = root().join("docs/metrics.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, table) = page.split_at(page.find("| metric |").unwrap_or(page.len()));
+    if std::env::var_os("RINGPROOF_WRITE_PAGES").is_some() {
+        fs::write(&path, format!("{before}{}", page_of_metrics())).unwrap();
+        return;
+    }
+    assert_eq!(table, page_of_metrics(), "set RINGPROOF_WRITE_PAGES=1 and run this test once to write docs/metrics.md");
 }
