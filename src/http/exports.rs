@@ -99,8 +99,8 @@ pub enum ExportForm {
 /// Export calls as CSV.
 ///
 /// All calls that the filters let through, newest first, as RFC 4180 has it, the first line with the names of the columns.
-/// A field that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, a tab or a carriage return)
-/// begins with an apostrophe. An export that breaks off ends without the end of the body: what came is not all.
+/// A field that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, also in full width, a tab or the
+/// end of a line) begins with an apostrophe. An export that breaks off ends without the end of the body: what came is not all.
 #[utoipa::path(get, path = "/v1/calls.csv", operation_id = "export_calls_csv", tag = "calls",
     params(CallFilters),
     responses((status = 200, content_type = "text/csv", body = String, description = "The calls."), Problems<{ docs::LIST }>))]
@@ -300,9 +300,12 @@ fn csv_line(fields: &[Option<&str>]) -> Vec<u8> {
     line
 }
 
+/// What begins a formula in some spreadsheet; in full width where the spreadsheet is Japanese.
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
 /// One field. What a spreadsheet would take for a formula is made text by an apostrophe before it.
 fn csv_field(text: &str, line: &mut Vec<u8>) {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let formula = text.starts_with(FORMULA);
     if !formula && !text.contains([',', '"', '\r', '\n', '\'']) {
         line.extend(text.as_bytes());
         return;
@@ -347,6 +350,14 @@ mod tests {
             ("\t=1", "'\t=1"),
             ("\r=1", "'\r=1"),
             ("=\"\"\"", "'=\"\"\""),
+            ("\n=1", "'\n=1"),
+            ("\u{ff1d}1+1", "'\u{ff1d}1+1"),
+            ("\u{ff0b}1", "'\u{ff0b}1"),
+            ("\u{ff0d}1", "'\u{ff0d}1"),
+            ("\u{ff20}SUM(A1)", "'\u{ff20}SUM(A1)"),
+            ("nul\0inside", "nul\0inside"),
+            ("\u{202e}desrever \u{5e9}\u{5dc}\u{5d5}\u{5dd}", "\u{202e}desrever \u{5e9}\u{5dc}\u{5d5}\u{5dd}"),
+            ("\u{1f4de}\u{200d}\u{1f468}, \u{1f1ef}\u{1f1f5}", "\u{1f4de}\u{200d}\u{1f468}, \u{1f1ef}\u{1f1f5}"),
         ] {
             let line = csv_line(&[Some("first"), Some(text), None, Some("last")]);
             assert_eq!(read(&line), [["first", expected, "", "last"]], "{text:?}");
@@ -355,13 +366,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_written_is_read_back(texts in prop::collection::vec("[=+@\\-\t\r\n\",' a-c•]{0,12}", 2..6)) {
+        fn whatever_is_written_is_read_back(texts in prop::collection::vec("[=+@\\-\t\r\n\",' a-c•\u{0}\u{ff1d}\u{202e}\u{1f4de}]{0,12}", 2..6)) {
             let fields: Vec<Option<&str>> = texts.iter().map(|text| Some(text.as_str())).collect();
             let line = csv_line(&fields);
             let back = read(&line);
             prop_assert_eq!(back.len(), 1);
             for (text, field) in texts.iter().zip(&back[0]) {
-                prop_assert!(!field.starts_with(['=', '+', '-', '@', '\t', '\r']), "{field:?}");
+                prop_assert!(!field.starts_with(FORMULA), "{field:?}");
                 prop_assert!(field == text || field.strip_prefix('\'') == Some(text), "{field:?} {text:?}");
             }
         }

@@ -100,6 +100,57 @@ async fn files_hold_the_whole_log_and_no_formula() {
     }
 }
 
+/// What a client writes into its reference is one field of the file, whatever it is, and no formula; or it is refused.
+#[tokio::test]
+async fn hostile_references_stay_one_field() {
+    let world = World::new().await;
+    let hostile = [
+        "=cmd|' /C calc'!A0",
+        "+1+1",
+        "-1+1",
+        "@SUM(1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "\u{ff1d}1+1",
+        "a\"b\"\"c,d",
+        "two\r\nlines",
+        "nul\u{0}inside",
+        "\u{202e}evil \u{5e9}\u{5dc}\u{5d5}\u{5dd}",
+        "\u{1f4de}\u{200d}\u{1f468},\u{1f1ef}\u{1f1f5}",
+        "'already",
+        &"=".repeat(64),
+        &"\u{1f4de}".repeat(16),
+        &"x".repeat(100_000),
+    ];
+    let mut taken = Vec::new();
+    for (n, reference) in hostile.iter().enumerate() {
+        let body = json!({ "to": format!("+8190123457{n:02}"), "reference": reference }).to_string();
+        let answer = world.post(By::Enrolment, "/v1/verifications", &body).await;
+        if answer.status == StatusCode::CREATED {
+            let order = world.placed(answer.json()["id"].as_str().unwrap()).await;
+            world.carrier_says(&order, "status", "busy").await;
+            taken.push((*reference).to_owned());
+        } else {
+            let refused = [StatusCode::UNPROCESSABLE_ENTITY, StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE];
+            assert!(refused.contains(&answer.status), "{reference:?}: {answer:?}");
+        }
+    }
+    assert!(taken.len() > 5, "{taken:?}");
+    let file = world.get(By::Enrolment, "/v1/calls.csv").await;
+    let mut reader = csv::Reader::from_reader(file.text.as_bytes());
+    let place = reader.headers().unwrap().iter().position(|name| name == "reference").unwrap();
+    // A row with another number of fields than the first is a fault here.
+    let rows: Vec<String> = reader.records().map(|row| row.unwrap()[place].to_owned()).collect();
+    assert_eq!(rows.len(), taken.len());
+    for field in rows {
+        let plain = field.strip_prefix('\'').unwrap_or(&field);
+        assert!(taken.iter().any(|taken| *taken == field || taken == plain), "{field:?} was changed");
+        let begins = ['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}'];
+        assert!(!field.starts_with(begins), "a spreadsheet takes it for a formula: {field:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_file_goes_on_over_pages() {
     let world = World::new().await;
