@@ -202,10 +202,12 @@ fn facts(visit: &Visit, call: &CallRecordDocument, alive: bool) -> Vec<Fact> {
         ("end", call.end.filter(|_| !alive).map(str::to_owned), true),
         ("sip-status", call.sip_status.map(|status| status.to_string()), true),
         ("carrier-code", call.carrier_code.clone(), true),
+        ("q850", call.q850_cause.map(|cause| cause.to_string()), true),
         ("answered-by", call.answered_by.and_then(|by| word(format!("console-answered-by-{by}"))), false),
         ("mode", word(format!("console-mode-{}", call.mode)), false),
         ("flow", Some(format!("{} · {}", call.flow, call.locale)), false),
         ("prompts", Some(call.prompts.to_string()), false),
+        ("price", call.price.as_ref().map(|price| joined(price, call.price_currency.as_deref())), false),
         ("verification", Some(call.verification.to_string()), true),
         ("call-id", Some(call.id.to_string()), true),
         ("carrier-call-id", call.carrier_call_id.clone(), true),
@@ -215,10 +217,20 @@ fn facts(visit: &Visit, call: &CallRecordDocument, alive: bool) -> Vec<Fact> {
     known.map(|(name, value, code)| Fact { name: words.t(&format!("console-fact-{name}")), value, code }).collect()
 }
 
+/// A price as the carrier told it, with its currency where that was told.
+fn joined(price: &str, currency: Option<&str>) -> String {
+    currency.map_or_else(|| price.to_owned(), |currency| format!("{price} {currency}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::texts;
+
+    #[test]
+    fn a_price_is_told_as_the_carrier_told_it() {
+        assert_eq!((joined("-0.0130", Some("USD")), joined("3", None)), ("-0.0130 USD".into(), "3".into()));
+    }
 
     #[test]
     fn every_stage_has_a_sentence_in_each_language() {
