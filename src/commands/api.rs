@@ -231,6 +231,12 @@ impl Api {
         self.send(request.timeout(TIMEOUT)).await
     }
 
+    /// The statistics.
+    pub(super) async fn stats<T: DeserializeOwned>(&self, query: &[(&str, String)]) -> Result<T, ApiError> {
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+        self.send(self.request(Method::GET, &format!("/v1/stats?{query}")).timeout(TIMEOUT)).await
+    }
+
     /// Takes calls to a number out of the call log.
     pub(super) async fn erase(&self, body: &Value) -> Result<Value, ApiError> {
         self.send(self.request(Method::POST, "/v1/calls/erase").json(body).timeout(TIMEOUT)).await

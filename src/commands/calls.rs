@@ -1,8 +1,9 @@
-//! Owns `calls`: the call log of a running service as a list, or as JSON, once or as it grows; one call of it; all of it.
+//! Owns `calls`: the call log of a running service as a list, or as JSON, once or as it grows; one call of it; all of it; what it adds up to.
 
 mod erase;
 mod export;
 mod show;
+mod stats;
 
 use std::{collections::BTreeSet, io, time::Duration};
 
@@ -55,6 +56,8 @@ enum Then {
     Show(show::Arguments),
     /// Write all calls that the filters let through, newest first
     Export(export::Arguments),
+    /// Tell what verifications came to in the last hour, day or week: shares, reasons, countries, carriers
+    Stats(stats::Arguments),
     /// Take all calls to a number out of the log, for good
     Erase(erase::Arguments),
 }
@@ -178,6 +181,7 @@ pub(super) async fn run(arguments: &Arguments, out: &mut Output) -> Outcome {
     match &arguments.then {
         Some(Then::Show(show)) => return show::run(show, &arguments.connection, out).await,
         Some(Then::Export(export)) => return export::run(export, &arguments.connection, out).await,
+        Some(Then::Stats(stats)) => return stats::run(stats, &arguments.connection, out).await,
         Some(Then::Erase(erase)) => return erase::run(erase, &arguments.connection, out).await,
         None => {}
     }

@@ -1,8 +1,8 @@
 //! The service and the commands that reach it, with a carrier that plays callees: settings in, exit codes out.
 
-use std::{process::Stdio, time::Duration};
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::world::{
@@ -112,6 +112,7 @@ async fn log_shows_all(settings: &Settings) {
     assert_eq!(count(&["--last-digits", "5604", "--reference", "story"]), 1);
     assert_eq!(count(&["--client", "nobody", "--until", "2100-01-01T00:00:00Z"]), 0);
     one_call_and_all_of_them(settings, &records);
+    stats_add_up(settings, records.len());
     let table = settings.run(&["calls"]);
     for word in ["NUMBER", "+81 •• •••• 5604", "busy", "verified", "story", "main"] {
         assert!(table.out.contains(word), "{}", table.out);
@@ -141,6 +142,41 @@ fn one_call_and_all_of_them(settings: &Settings, records: &[Value]) {
     assert!(csv.out.starts_with("id,verification,client,reference,to,"), "{}", csv.out);
     let lines = settings.run(&["calls", "export", "--ndjson", "--reason", "busy"]);
     assert_eq!(serde_json::from_str::<Value>(&lines.out).unwrap(), *busy, "{}", lines.err);
+}
+
+/// What the log adds up to, in tables and as the service says it.
+fn stats_add_up(settings: &Settings, calls: usize) {
+    let json = settings.run(&["calls", "stats", "--json", "--range", "day"]);
+    let stats: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(
+        (json.code, &stats["range"], &stats["totals"]["by_status"]["verified"]),
+        (Some(0), &json!("day"), &json!(2))
+    );
+    let attempts = stats["totals"]["attempts"].as_u64().unwrap();
+    assert!(attempts > 2 && attempts <= calls as u64, "{stats:#}");
+    let shown = settings.run(&["calls", "stats"]);
+    assert_eq!(shown.code, Some(0), "{}", shown.err);
+    let share = format!("{:.1} %", 200.0 / attempts as f64);
+    let settled = format!("{attempts} verifications settled");
+    for words in [
+        "The last hour, ",
+        &settled,
+        &share,
+        "Why not verified",
+        "busy",
+        "Countries",
+        "US",
+        "Carriers",
+        "main",
+        "###",
+        "...",
+    ] {
+        assert!(shown.out.contains(words), "`{words}` is missing:\n{}", shown.out);
+    }
+    assert!(shown.out.lines().all(|line| line.chars().count() <= 100), "{}", shown.out);
+    let nobody = settings.run(&["calls", "stats", "--client", "nobody"]);
+    assert!(nobody.out.contains("No verification was settled."), "{}", nobody.out);
+    assert_eq!(settings.run(&["calls", "stats", "--range", "year"]).code, Some(2));
 }
 
 /// Erasing asks first, and takes what it says.
@@ -261,31 +297,4 @@ async fn the_doctor_finds_a_healthy_service_and_a_sick_one() {
         assert!(sick.out.contains(word), "{word} is missing:\n{}", sick.out);
     }
     assert!(!sick.out.contains(&carrier.settings().auth_token));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_nobody_reads_stops_no_call() {
-    let carrier = carrier().await;
-    let settings = Settings::new("memory:", &format!("{}[logs]\nlevel = \"debug\"\n", carriers(&carrier)));
-    // The pipe is never read: it is full after some 64 KiB of log lines.
-    let mut process = program(settings.folder()).arg("serve").stderr(Stdio::piped()).spawn().unwrap();
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
-    let alive = format!("{}/healthz", settings.url());
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while client.get(&alive).send().await.is_err() {
-        assert!(Instant::now() < deadline, "the service did not start");
-        sleep(Duration::from_millis(50)).await;
-    }
-    for _ in 0..1500 {
-        assert!(client.get(&alive).send().await.unwrap().status().is_success());
-    }
-    carrier.callee("+819012345678", Callee::presses(["#"]));
-    let said = call(&settings, &["+819012345678", "--wait"]).await;
-    assert_eq!(said.code, Some(0), "{}\n{}", said.out, said.err);
-    crate::world::program::signal(process.id(), "TERM");
-    let begun = Instant::now();
-    while process.try_wait().unwrap().is_none() {
-        assert!(begun.elapsed() < STOP_WITHIN, "a full pipe keeps the service from stopping");
-        sleep(Duration::from_millis(20)).await;
-    }
 }
