@@ -53,7 +53,7 @@ pub use document::{
     entry_word, events, first_document, status_event,
 };
 pub use entropy::SystemEntropy;
-pub use erase::{Erased, Erasure};
+pub use erase::{Erased, Erasure, Left as ErasureLeft};
 pub use health::{CarrierReadiness, Readiness, ReadinessCheck};
 pub use ladder::{Party, between};
 pub use lane::CarrierState;

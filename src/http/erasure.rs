@@ -37,8 +37,9 @@ pub(super) struct EraseRequest {
 ///
 /// Takes the records of calls to this number out of the call log, for good: those of your own verifications, with the scope
 /// `admin` those of all clients. At most a thousand at once: while `more` is true, ask again. A number that is being
-/// verified is refused; wait for the end of that verification, or cancel it. The verifications themselves expire by their
-/// own time. Who erases stands in the audit log.
+/// verified is refused; wait for the end of that verification, or cancel it. Results of theirs that could not be delivered
+/// are taken out of the dead letters. The verifications themselves, which anybody can read only by their id, go by their
+/// own time: `left` says how many there are, and until when. Who erases stands in the audit log.
 #[utoipa::path(post, path = "/v1/calls/erase", operation_id = "erase_calls", tag = "calls",
     request_body(content = EraseRequest, example = json!({"number": "090-1234-5678", "country": "JP"})),
     responses((status = 200, body = Erased, description = "What was erased."), Problems<{ docs::ERASE }>))]

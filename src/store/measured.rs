@@ -135,6 +135,10 @@ impl Store for Measured {
         timed(&self.outbox, self.store.revive(id))
     }
 
+    fn discard(&self, id: EffectId) -> Pending<'_, bool> {
+        timed(&self.outbox, self.store.discard(id))
+    }
+
     fn hold(&self, number: NumberHash, id: VerificationId, hold_for: Duration) -> Pending<'_, Held> {
         timed(&self.hold, self.store.hold(number, id, hold_for))
     }

@@ -86,6 +86,9 @@ pub trait Store: Send + Sync {
     /// Makes a dead letter due at once, with a fresh count of attempts. False if there is none of that id.
     fn revive(&self, id: EffectId) -> Pending<'_, bool>;
 
+    /// Takes a dead letter away for good. False if there is none of that id.
+    fn discard(&self, id: EffectId) -> Pending<'_, bool>;
+
     /// Holds a number for a verification for `hold_for`, or says who holds it. Idempotent for the holder.
     fn hold(&self, number: NumberHash, id: VerificationId, hold_for: Duration) -> Pending<'_, Held>;
 

@@ -1,12 +1,12 @@
 //! Owns `calls erase`: takes the calls to a number out of the log of a running service, after a question.
 
 use inquire::Confirm;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::commands::{
     Exit, Outcome,
     api::{Api, Connection},
-    output::Output,
+    output::{Output, plain},
 };
 
 #[derive(clap::Args)]
@@ -54,17 +54,29 @@ pub(super) async fn run(arguments: &Arguments, connection: &Connection, out: &mu
         }
     }
     let body = json!({ "number": arguments.number, "country": arguments.country, "client": arguments.client });
-    let mut erased = 0;
+    let (mut erased, mut letters, mut left, mut until) = (0, 0, 0, None::<String>);
     loop {
         let answer = match api.erase(&body).await {
             Ok(answer) => answer,
             Err(error) => return error.tell(&api, out),
         };
-        erased += answer.get("erased").and_then(serde_json::Value::as_u64).unwrap_or_default();
-        if answer.get("more") != Some(&serde_json::Value::Bool(true)) {
+        let count = |at: &str| answer.pointer(at).and_then(Value::as_u64).unwrap_or_default();
+        erased += count("/erased");
+        letters += count("/dead_letters");
+        left += count("/left/verifications");
+        until = until.max(answer.pointer("/left/until").and_then(Value::as_str).map(plain));
+        if answer.get("more") != Some(&Value::Bool(true)) {
             break;
         }
     }
     out.line(&format!("{erased} calls erased."))?;
+    if letters > 0 {
+        out.note(&format!("{letters} results that could not be delivered went with them."))?;
+    }
+    if let Some(until) = until {
+        out.note(&format!(
+            "{left} verifications of them are left until {until} at the latest; only their id finds them."
+        ))?;
+    }
     Ok(Exit::Done)
 }

@@ -219,6 +219,10 @@ impl Store for Embedded {
         Box::pin(self.write(move |table, now| ops::revive(table, now, id)))
     }
 
+    fn discard(&self, id: EffectId) -> Pending<'_, bool> {
+        Box::pin(self.write(move |table, now| ops::discard(table, now, id)))
+    }
+
     fn hold(&self, number: NumberHash, id: VerificationId, hold_for: Duration) -> Pending<'_, Held> {
         Box::pin(self.write(move |table, now| ops::hold(table, now, number, id, hold_for)))
     }

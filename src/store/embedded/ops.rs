@@ -256,6 +256,14 @@ pub(super) fn revive(table: &mut dyn Write, now: Timestamp, id: EffectId) -> Res
     Ok(true)
 }
 
+pub(super) fn discard(table: &mut dyn Write, now: Timestamp, id: EffectId) -> Result<bool, StoreError> {
+    let Some(buried) = read(table, &keys::dead(id), |buried: &Buried| buried.expires_at > now)? else {
+        return Ok(false);
+    };
+    drop_dead(table, id, &buried)?;
+    Ok(true)
+}
+
 pub(super) fn hold(
     table: &mut dyn Write,
     now: Timestamp,

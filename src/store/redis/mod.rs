@@ -388,6 +388,13 @@ impl Store for Redis {
         })
     }
 
+    fn discard(&self, id: EffectId) -> Pending<'_, bool> {
+        Box::pin(async move {
+            let keys = [keys::dead_letter(id), keys::dead_letters(id.verification.partition())];
+            self.link.run(&scripts::DISCARD, &keys, &[id.to_string().into_bytes()]).await
+        })
+    }
+
     fn hold(&self, number: NumberHash, id: VerificationId, hold_for: Duration) -> Pending<'_, Held> {
         Box::pin(async move {
             let arguments = [id.as_bytes().to_vec(), ms(hold_for)];

@@ -41,6 +41,7 @@ scripts! {
     RETRY = "#!lua", "retry.lua";
     BURY = "#!lua", "bury.lua";
     REVIVE = "#!lua", "revive.lua";
+    DISCARD = "#!lua flags=allow-oom", "discard.lua";
     HOLD = "#!lua", "hold.lua";
     RELEASE = "#!lua flags=allow-oom", "release.lua";
     REMEMBER = "#!lua", "remember.lua";

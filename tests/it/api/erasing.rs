@@ -1,10 +1,13 @@
 //! Taking a number out of the call log: whose calls, which number, and what stays.
 
 use http::StatusCode;
+use ringproof::time::{Clock as _, Timestamp};
 use serde_json::{Value, json};
 
 use super::world::{Answer, By, REQUEST, World};
 
+/// `verification.keep_for`, where nothing is said.
+const KEEP_FOR: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 const ERASE: &str = "/v1/calls/erase";
 const NUMBER: &str = r#"{"number": "090-1234-5678", "country": "JP"}"#;
 
@@ -21,15 +24,22 @@ async fn busy(world: &World, number: &str) {
 #[tokio::test]
 async fn the_calls_to_a_number_are_erased_and_no_others() {
     let world = World::new().await;
-    let (_, order) = world.create(REQUEST).await;
+    let (id, order) = world.create(REQUEST).await;
     world.verified(&order).await;
     busy(&world, "+819012345679").await;
     let theirs = world.post(By::Other, ERASE, NUMBER).await.good();
-    assert_eq!(theirs, json!({"erased": 0, "more": false}), "another client's calls are not there");
+    let nothing = json!({"erased": 0, "dead_letters": 0, "more": false, "left": null});
+    assert_eq!(theirs, nothing, "another client's calls are not there");
     assert_eq!(numbers(&world, By::Enrolment).await.len(), 2);
 
     let erased = world.post(By::CallsOnly, ERASE, r#"{"number": "+81 90 1234 5678"}"#).await.good();
-    assert_eq!(erased, json!({"erased": 1, "more": false}));
+    let left = erased["left"].clone();
+    assert_eq!(erased, json!({"erased": 1, "dead_letters": 0, "more": false, "left": left}));
+    assert_eq!(left["verifications"], 1, "it is over and goes by its own time");
+    let until = Timestamp::parse(left["until"].as_str().unwrap()).unwrap();
+    let kept = until.since(world.clock.now());
+    assert!(kept >= KEEP_FOR && kept < KEEP_FOR + std::time::Duration::from_secs(600), "{kept:?}");
+    assert!(world.document(&id).await["to"].as_str().unwrap().contains("••"), "until then its id finds it");
     assert_eq!(numbers(&world, By::Enrolment).await, ["+81 •• •••• 5679"]);
     for query in ["?number=%2B819012345678", "?last_digits=5678", "?reference=user-42", "?status=verified"] {
         let page = world.get(By::Admin, &format!("/v1/calls{query}")).await.good();

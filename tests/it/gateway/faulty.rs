@@ -114,6 +114,9 @@ impl Store for Faulty {
     fn revive(&self, id: EffectId) -> Pending<'_, bool> {
         self.run(self.inner.revive(id))
     }
+    fn discard(&self, id: EffectId) -> Pending<'_, bool> {
+        self.run(self.inner.discard(id))
+    }
     fn hold(&self, number: NumberHash, id: VerificationId, hold_for: Duration) -> Pending<'_, Held> {
         self.run(self.inner.hold(number, id, hold_for))
     }

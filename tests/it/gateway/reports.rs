@@ -16,7 +16,7 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use ringproof::{
-    gateway::{CallsQuery, Refusal},
+    gateway::{CallsQuery, CreateRequest, Erasure, Refusal},
     id::EffectId,
     outcome::{DeliveryOutcome, Status},
     store::Store,
@@ -229,4 +229,38 @@ async fn another_process_tells_what_the_first_could_not() {
     let _beside = world.beside().await;
     world.clock.advance(Duration::from_secs(25));
     backend.got(1).await;
+}
+
+/// A number that is erased takes its undelivered results with it, and no others.
+#[tokio::test]
+async fn an_erased_number_leaves_no_dead_letter() {
+    let world = World::new().await;
+    let (backend, url) = Backend::open().await;
+    backend.will_answer(&[(410, None), (410, None)]);
+    for (call, to) in ["+819012345678", "+819012345679"].into_iter().enumerate() {
+        world.create(CreateRequest { to: to.to_owned(), ..reported_to(&url) }).await.unwrap();
+        let order = world.order(call).await;
+        world.status(&order, "busy").await.unwrap();
+    }
+    let dead = async |count: usize| {
+        until("so many are dead letters", || async {
+            Some(world.gateway.dead_letters().await.unwrap()).filter(|letters| letters.len() == count)
+        })
+        .await
+    };
+    dead(2).await;
+    let erasure = Erasure {
+        asked_by: String::from("operators"),
+        client: None,
+        number: String::from("090-1234-5678"),
+        country: Some(String::from("JP")),
+    };
+    let erased = world.gateway.erase(erasure.clone()).await.unwrap();
+    let left = erased.left.map(|left| left.verifications);
+    assert_eq!((erased.erased, erased.dead_letters, erased.more, left), (1, 1, false, Some(1)));
+    let kept = dead(1).await;
+    let other = world.store.load(kept[0].effect.id.verification).await.unwrap().unwrap();
+    assert!(format!("{:?}", other.request.targets[0].to).contains("5679"), "{other:?}");
+    let again = world.gateway.erase(erasure).await.unwrap();
+    assert_eq!((again.erased, again.dead_letters, again.left), (0, 0, None));
 }

@@ -125,6 +125,13 @@ pub(crate) async fn dead_letters_are_kept_and_revived(lab: &Lab) {
     assert_eq!(store.dead_letters(10).await.unwrap().len(), 2);
     store.bury(EffectId { verification: id(9), revision: 1, index: 0 }, String::from("never was")).await.unwrap();
     assert_eq!(store.dead_letters(10).await.unwrap().len(), 2);
+
+    assert!(store.discard(ids[1]).await.unwrap());
+    assert!(!store.discard(ids[1]).await.unwrap());
+    assert!(!store.discard(ids[0]).await.unwrap(), "one that is an effect again is no dead letter");
+    assert!(!store.revive(ids[1]).await.unwrap(), "it is gone for good");
+    let letters: Vec<_> = store.dead_letters(10).await.unwrap().iter().map(|letter| letter.effect.id).collect();
+    assert_eq!(letters, [ids[2]]);
     lab.no_key_is_forgotten();
 }
 
