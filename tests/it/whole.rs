@@ -1,7 +1,9 @@
 //! The whole: the built binary with a real Redis, a carrier that speaks Twilio's API, callees who answer it, and a
 //! backend that takes the results. Nothing here looks inside.
 
+mod blocked_log;
 mod callees;
+mod canaries;
 mod crashes;
 mod forgeries;
 mod terminal;

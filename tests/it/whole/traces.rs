@@ -41,7 +41,7 @@ struct Taken {
 }
 
 /// A collector (`/v1/traces`) and a backend (`/results`) on a free port, until it is dropped.
-struct Desk {
+pub(super) struct Desk {
     url: String,
     taken: Arc<Mutex<Taken>>,
     task: JoinHandle<()>,
@@ -55,7 +55,7 @@ impl Drop for Desk {
 
 impl Desk {
     #[expect(clippy::disallowed_methods, reason = "a server of a test lives as long as the test")]
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let taken = Arc::new(Mutex::new(Taken::default()));
         let spans = |State(taken): State<Arc<Mutex<Taken>>>, body: Bytes| async move {
             let request = ExportTraceServiceRequest::decode(body).unwrap();
@@ -74,6 +74,17 @@ impl Desk {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { url, taken, task }
+    }
+
+    /// Where it is.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Everything that the spans say so far.
+    pub(super) fn said(&self) -> String {
+        let taken = self.taken.lock().unwrap();
+        format!("{:?} {:?}", taken.resources, taken.spans)
     }
 
     /// Waits until the spans of `trace` are as they should be.
