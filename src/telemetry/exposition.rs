@@ -18,7 +18,7 @@ pub(super) fn describe() {
     }
 }
 
-/// The same measurements in OpenMetrics 1.0.0, from the Prometheus text format 0.0.4: a counter's family has no
+/// The same measurements in `OpenMetrics` 1.0.0, from the Prometheus text format 0.0.4: a counter's family has no
 /// `_total`, what is measured in a unit says so, bounds are written as floats, and there is an end.
 ///
 /// Exemplars and times of creation are not written.

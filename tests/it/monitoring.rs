@@ -258,7 +258,7 @@ async fn the_dashboard_has_an_answer_to_every_query() {
     rules_are_evaluated(&prometheus).await;
 }
 
-/// Prometheus asks for OpenMetrics by itself, and only that tells it units.
+/// Prometheus asks for `OpenMetrics` by itself, and only that tells it units.
 async fn units_are_known(prometheus: &Prometheus) {
     let all = prometheus.ask("metadata", &[]).await;
     for m in ringproof::telemetry::MEASUREMENTS {
