@@ -251,10 +251,7 @@ impl Ringproof {
         let own = console_listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let keys = config.server.keys(&config.api_keys)?;
         let console = make_console(config, own, &public_url, (&gateway, &keys), &stop)?;
-        let (pages, console) = match console_listener {
-            Some(listener) => (pages, Some((listener, Arc::new(http::pages_edge(console, instance)?)))),
-            None => (pages.merge(console), None),
-        };
+        let (pages, page_routes, console) = place_console(pages, console, console_listener, instance)?;
         let edge = http::edge(http::Setup {
             config: &config.server,
             keys,
@@ -263,6 +260,7 @@ impl Ringproof {
             gateway: gateway.clone(),
             scrape: scrape.clone(),
             pages,
+            page_routes,
             instance,
             stop: stop.clone(),
         })?;
@@ -444,6 +442,25 @@ async fn listen_if(setting: &'static str, address: Option<SocketAddr>) -> Result
 
 async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     server::listen(address).await.map_err(|source| StartError::Listen { setting, address, source })
+}
+
+/// The console beside other pages, or on an address of its own: the pages, which of their routes are told apart, and that
+/// address.
+type Placed = (Router, &'static [&'static str], Option<(TcpListener, Arc<Edge>)>);
+
+fn place_console(
+    pages: Router,
+    console: Router,
+    listener: Option<TcpListener>,
+    instance: u64,
+) -> Result<Placed, StartError> {
+    Ok(match listener {
+        Some(listener) => {
+            let edge = http::pages_edge(console, &console::ROUTES, instance)?;
+            (pages, &[], Some((listener, Arc::new(edge))))
+        }
+        None => (pages.merge(console), &console::ROUTES, None),
+    })
 }
 
 /// What is measured, in the format that is asked for.

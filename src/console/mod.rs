@@ -50,6 +50,27 @@ use seal::Seal;
 /// Where the console is on this server; a reverse proxy may put a path before it.
 const MOUNT: &str = "/console";
 
+/// The routes of all pages: what requests for them are called in log and measurements.
+pub const ROUTES: [&str; 17] = [
+    "/console",
+    "/console/assets/{name}",
+    "/console/board",
+    "/console/calls",
+    "/console/calls/events",
+    "/console/calls/export/{form}",
+    "/console/calls/search",
+    "/console/calls/{id}",
+    "/console/calls/{id}/events",
+    "/console/health",
+    "/console/oidc/callback",
+    "/console/oidc/start",
+    "/console/outbox",
+    "/console/outbox/{id}/send",
+    "/console/sign-in",
+    "/console/sign-out",
+    "/console/taste",
+];
+
 /// Largest form that is read, in bytes.
 const MAX_FORM_BYTES: usize = 16 * 1024;
 

@@ -175,6 +175,8 @@ pub struct Setup<'a> {
     pub scrape: Option<Scrape>,
     /// Pages beside the API, as in the demo.
     pub pages: Router,
+    /// Routes of those pages that log and measurements tell apart; all others are one.
+    pub page_routes: &'a [&'a str],
     /// A random number that begins the ids of requests.
     pub instance: u64,
     /// Ends what is being held at the stop.
@@ -266,7 +268,7 @@ fn url_map() -> OpenApiRouter<App> {
 /// # Errors
 /// What is wrong with the settings.
 pub fn edge(setup: Setup<'_>) -> Result<Edge, SetupFault> {
-    let Setup { config, keys, public_url, brand, gateway, scrape, pages, instance, stop } = setup;
+    let Setup { config, keys, public_url, brand, gateway, scrape, pages, page_routes, instance, stop } = setup;
     let app = App(Arc::new(Inner {
         exports: Exports::new(gateway.clone(), stop.clone()),
         gateway,
@@ -288,6 +290,7 @@ pub fn edge(setup: Setup<'_>) -> Result<Edge, SetupFault> {
         router = router.merge(docs);
         templates.extend(paths);
     }
+    templates.extend(page_routes.iter().map(|route| (*route).to_owned()));
     let router = router.merge(pages).fallback(|| async { problem::not_found() });
     Edge::new(router, templates.iter().map(String::as_str), cors, Bounds::new(config.max_requests), instance)
         .map_err(|error| SetupFault::Routes(error.to_string()))
@@ -308,13 +311,13 @@ pub fn metrics_edge(scrape: Scrape, instance: u64) -> Result<Edge, SetupFault> {
         .map_err(|error| SetupFault::Routes(error.to_string()))
 }
 
-/// A router that serves nothing but pages, for an address of their own.
+/// A router that serves nothing but pages, for an address of their own. `routes` are told apart in log and measurements.
 ///
 /// # Errors
 /// None that a setting can bring about.
-pub fn pages_edge(pages: Router, instance: u64) -> Result<Edge, SetupFault> {
+pub fn pages_edge(pages: Router, routes: &[&str], instance: u64) -> Result<Edge, SetupFault> {
     let router = pages.fallback(|| async { problem::not_found() });
-    Edge::new(router, [], cors::Cors::default(), Bounds::new(PAGES_CONCURRENT), instance)
+    Edge::new(router, routes.iter().copied(), cors::Cors::default(), Bounds::new(PAGES_CONCURRENT), instance)
         .map_err(|error| SetupFault::Routes(error.to_string()))
 }
 

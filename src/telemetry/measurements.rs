@@ -271,7 +271,7 @@ pub const MEASUREMENTS: [Measurement; 47] = [
         "http_server_requests_total",
         "requests",
         &["http_route", "http_request_method", "http_response_status_code"],
-        "requests that were answered: routes of pages and unknown paths are other, unregistered methods are \
+        "requests that were answered: unknown paths are other, unregistered methods are \
          _OTHER, unusual statuses are other",
     ),
 ];

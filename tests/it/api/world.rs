@@ -356,6 +356,7 @@ fn edge_of(
         gateway: gateway.clone(),
         scrape: Some(Arc::new(|form| format!("measured in {form:?}\n"))),
         pages: Router::new().route("/page", axum::routing::get(async || "a page")).merge(console.unwrap()),
+        page_routes: &console::ROUTES,
         instance: 7,
         stop: stop.clone(),
     });

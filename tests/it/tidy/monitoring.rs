@@ -242,6 +242,17 @@ fn the_table_holds_what_is_recorded() {
     none(&faults);
 }
 
+#[test]
+fn the_routes_of_the_console_are_told_apart() {
+    let mut routes = BTreeSet::from([String::from("/console/assets/{name}")]);
+    for (_, text) in files("src").into_iter().filter(|(path, _)| path.starts_with("src/console/")) {
+        for path in text.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            routes.insert(format!("/console{}", path.trim_end_matches('/')));
+        }
+    }
+    assert_eq!(ringproof::console::ROUTES.map(str::to_owned).into_iter().collect::<BTreeSet<_>>(), routes);
+}
+
 /// The page of metrics from its table on.
 fn page_of_metrics() -> String {
     let mut text = String::from("| metric | kind | unit | labels | meaning |\n|---|---|---|---|---|\n");
