@@ -9,6 +9,7 @@ pub mod console;
 pub mod demo;
 pub mod dtmf;
 pub mod gateway;
+pub mod guard;
 pub mod http;
 pub mod id;
 pub mod outcome;

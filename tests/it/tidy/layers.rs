@@ -9,7 +9,7 @@ const VOCABULARY: [&str; 7] = ["time", "dtmf", "id", "secret", "outcome", "phone
 
 /// The table: a module of the crate, and what its sources may name beside themselves. A new module begins with a row here.
 /// `vocabulary` stands for [`VOCABULARY`], `everything` for all modules.
-const MAY_NAME: [(&str, &[&str]); 25] = [
+const MAY_NAME: [(&str, &[&str]); 26] = [
     // vocabulary
     ("time", &[]),
     ("dtmf", &[]),
@@ -25,6 +25,7 @@ const MAY_NAME: [(&str, &[&str]); 25] = [
     ("callflow", &["dtmf", "outcome"]),
     ("verification", &["callflow", "vocabulary"]),
     ("sip", &["phone", "dtmf", "time", "secret"]),
+    ("guard", &["vocabulary"]),
     // ports and adapters
     ("store", &["verification", "vocabulary"]),
     ("provider", &["verification", "callflow", "sip", "span", "vocabulary"]),

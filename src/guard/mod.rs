@@ -1,0 +1,425 @@
+//! Owns what may be dialled at all: from the facts of a call and the settings it says what must be counted together
+//! before the call, reads what the store answers to that, and says what is set right afterwards. Pure: it reads no clock,
+//! draws nothing, and asks nobody. The counting is one atomic step of the store ([`step`]).
+
+pub mod meter;
+pub mod money;
+mod night;
+mod plan;
+mod refused;
+pub mod settings;
+pub mod step;
+#[cfg(test)]
+mod tests;
+mod zones;
+
+use std::time::Duration;
+
+pub use plan::Plan;
+pub use refused::{Instead, LimitName, Refused};
+
+use self::{
+    meter::{Key, Meter, Window},
+    money::{Money, Prices},
+    plan::grouped,
+    settings::Settings,
+    step::{Bar, GiveBack, Run, Sense, Settle},
+};
+use crate::{
+    id::NumberHash,
+    phone::{CountryCode, E164},
+    time::Timestamp,
+};
+
+/// Longest time a verification can be alive: its life, and the last call of it.
+const LONGEST_LIFE: Duration = Duration::from_secs(20 * 60);
+/// How far back the share of verified calls is looked at: now, and for what is usual.
+const RECENT: Duration = Duration::from_secs(3600);
+const USUAL: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Calls from which on there is a history.
+const HISTORY_FROM: u64 = 20;
+/// How many times more a short call counts than any other.
+const SHORT_COUNTS: u64 = 3;
+
+/// What is known of a call that is asked for.
+#[derive(Clone)]
+pub struct Facts<'a> {
+    /// The number.
+    pub to: &'a E164,
+    /// Its keyed hash.
+    pub number: NumberHash,
+    /// The keyed hash of the number without its last two digits.
+    pub neighbours: NumberHash,
+    /// The keyed hash of client and reference, where there is a reference.
+    pub account: Option<NumberHash>,
+    /// The keyed hash of the address that asked the backend, where the backend tells it.
+    pub source: Option<NumberHash>,
+    /// Whose request it is: name of the API key.
+    pub client: &'a str,
+    /// The country of the number.
+    pub country: CountryCode,
+    /// How long the call may last.
+    pub call_limit: Duration,
+    /// Nobody is paid for the call: it is simulated.
+    pub free: bool,
+}
+
+/// Which call of a verification is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dial {
+    /// The first.
+    First,
+    /// Another: a redial, or an alternate number.
+    Again,
+}
+
+/// What the calls to one number have come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Came {
+    /// It was verified.
+    ToSuccess,
+    /// It was not.
+    ToNothing,
+    /// The callee reported an unwanted call, or wants no more of them.
+    ToReport,
+}
+
+/// The guard: settings, ready for use.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    settings: Settings,
+    prices: Prices,
+}
+
+impl Guard {
+    /// A guard with these settings.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self { prices: Prices::of(&settings.spend), settings }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What a call may cost at most, which is put aside before it is made.
+    ///
+    /// # Errors
+    /// Where that is not known, or more than may be spent on a call.
+    pub fn put_aside(&self, facts: &Facts<'_>) -> Result<Money, Refused> {
+        if facts.free {
+            return Ok(Money::default());
+        }
+        let refused = |limit, seen| Refused { limit, retry_after: None, seen };
+        let Some(price) = self.prices.per_minute(facts.to) else {
+            return Err(refused(LimitName::NoPrice, String::from("no price is set for such numbers")));
+        };
+        let (cost, most) = (self.prices.cost(price, facts.call_limit), self.settings.spend.per_call);
+        if cost > most {
+            return Err(refused(
+                LimitName::SpendCall,
+                format!("a call may cost {cost}, at most {most} may be spent on one"),
+            ));
+        }
+        Ok(cost)
+    }
+
+    /// What must be taken together before this call is made.
+    ///
+    /// # Errors
+    /// Where the settings alone forbid it.
+    pub fn plan(&self, facts: &Facts<'_>, dial: Dial, now: Timestamp) -> Result<Plan, Refused> {
+        if self.settings.guard.never_call.iter().any(|beginning| beginning.fits(facts.to)) {
+            let seen = String::from("the number is on the do-not-call list");
+            return Err(Refused { limit: LimitName::NeverCall, retry_after: None, seen });
+        }
+        let cost = self.put_aside(facts)?;
+        let mut plan = Plan::default();
+        self.plan_spending(&mut plan, facts, cost);
+        if self.settings.guard.always_allow.iter().any(|beginning| beginning.fits(facts.to)) {
+            return Ok(plan);
+        }
+        plan.bars(self.bars(facts));
+        plan.runs(self.runs(facts));
+        self.plan_people(&mut plan, facts, dial, now);
+        self.plan_areas(&mut plan, facts);
+        Ok(plan)
+    }
+
+    fn plan_spending(&self, plan: &mut Plan, facts: &Facts<'_>, cost: Money) {
+        if cost.micros() == 0 {
+            return;
+        }
+        for (name, key, window) in self.purses(facts) {
+            plan.meter(name, Meter { key, windows: vec![window], cost: cost.micros(), for_all: true, until: None });
+        }
+    }
+
+    /// Where spending is counted.
+    fn purses(&self, facts: &Facts<'_>) -> [(LimitName, Key, Window); 4] {
+        let spend = &self.settings.spend;
+        let hour = |most: Money| Window { span: RECENT, most: most.micros() };
+        let day = |most: Money| Window { span: Duration::from_secs(24 * 3600), most: most.micros() };
+        [
+            (LimitName::SpendHour, Key::new("spend-hour", "all"), hour(spend.per_hour)),
+            (LimitName::SpendDay, Key::new("spend-day", "all"), day(spend.per_day)),
+            (LimitName::ClientSpendHour, Key::new("spend-hour-of", facts.client), hour(spend.client_per_hour)),
+            (LimitName::ClientSpendDay, Key::new("spend-day-of", facts.client), day(spend.client_per_day)),
+        ]
+    }
+
+    fn plan_people(&self, plan: &mut Plan, facts: &Facts<'_>, dial: Dial, now: Timestamp) {
+        let limits = &self.settings.limits;
+        for (name, key, windows) in self.counted(facts) {
+            plan.count(name, &key, &windows, 1);
+        }
+        plan.count(
+            LimitName::NumberTotal,
+            &Key::new("number-total", &facts.number.to_string()),
+            &windows(&limits.number_total),
+            1,
+        );
+        plan.count(LimitName::Client, &Key::new("client", facts.client), &windows(&limits.client), 1);
+        if let Some((key, until)) = self.night(facts, now) {
+            let meter = Meter { key, windows: vec![self.night_window()], cost: 1, for_all: false, until: Some(until) };
+            plan.meter(LimitName::Night, meter);
+        }
+        if dial == Dial::First {
+            if let Some(source) = facts.source {
+                plan.count(LimitName::Source, &Key::new("source", &source.to_string()), &windows(&limits.source), 1);
+            }
+            if let Some((key, window)) = self.at_once(facts) {
+                plan.count(LimitName::AccountAtOnce, &key, &[window], 1);
+            }
+        }
+    }
+
+    /// What is counted until a success: number, account, prefix, neighbours, country.
+    fn counted(&self, facts: &Facts<'_>) -> Vec<(LimitName, Key, Vec<Window>)> {
+        let (limits, guard) = (&self.settings.limits, &self.settings.guard);
+        let mut counted = vec![
+            (LimitName::Number, Key::new("number", &facts.number.to_string()), windows(&limits.number)),
+            (LimitName::Prefix, Key::new("prefix", &self.prefix(facts)), windows(&guard.prefix)),
+            (LimitName::Neighbours, Key::new("near", &facts.neighbours.to_string()), windows(&guard.neighbours)),
+            (LimitName::Country, Key::new("country", &facts.country.to_string()), windows(&guard.country)),
+        ];
+        counted.extend(
+            facts.account.map(|account| {
+                (LimitName::Account, Key::new("account", &account.to_string()), windows(&limits.account))
+            }),
+        );
+        counted
+    }
+
+    fn at_once(&self, facts: &Facts<'_>) -> Option<(Key, Window)> {
+        let most = self.settings.limits.account_at_once;
+        let key = Key::new("account-at-once", &facts.account?.to_string());
+        (most > 0).then_some((key, Window { span: LONGEST_LIFE, most }))
+    }
+
+    fn night(&self, facts: &Facts<'_>, now: Timestamp) -> Option<(Key, Timestamp)> {
+        let limits = &self.settings.limits;
+        let until = night::ends(facts.country, now, limits.night_from, limits.night_until)?;
+        Some((Key::new("night", &format!("{}:{}", facts.number, until.as_secs())), until))
+    }
+
+    /// Longer than any night: what is counted in one ends with it.
+    const fn night_window(&self) -> Window {
+        Window { span: Duration::from_secs(48 * 3600), most: self.settings.limits.night }
+    }
+
+    /// The first digits of a number: too few to tell whose it is.
+    fn prefix(&self, facts: &Facts<'_>) -> String {
+        facts.to.expose().chars().skip(1).take(self.settings.guard.prefix_digits.into()).collect()
+    }
+
+    /// What is looked at to see whether calls to a prefix and a country are verified as usual.
+    fn plan_areas(&self, plan: &mut Plan, facts: &Facts<'_>) {
+        if self.settings.guard.judge_from == 0 {
+            return;
+        }
+        for area in self.areas(facts) {
+            for (key, window) in history(&area) {
+                let meter = Meter { key, windows: vec![window], cost: 0, for_all: false, until: None };
+                plan.meter(LimitName::History, meter);
+            }
+        }
+    }
+
+    fn areas(&self, facts: &Facts<'_>) -> [String; 2] {
+        [self.prefix(facts), facts.country.to_string()]
+    }
+
+    /// Bars that could stand against a call, the most particular first.
+    fn bars(&self, facts: &Facts<'_>) -> Vec<Key> {
+        let mut bars = vec![bar_key("number", &facts.number.to_string())];
+        bars.extend(facts.account.map(|account| bar_key("account", &account.to_string())));
+        bars.extend(self.areas(facts).map(|area| bar_key("area", &area)));
+        bars.push(bar_key("client", facts.client));
+        bars
+    }
+
+    fn runs(&self, facts: &Facts<'_>) -> Vec<Run> {
+        let limits = &self.settings.limits;
+        let subjects = std::iter::once(("run-number", facts.number)).chain(facts.account.map(|id| ("run-account", id)));
+        let run = |(scope, id): (&str, NumberHash)| Run {
+            key: Key::new(scope, &id.to_string()),
+            pauses: limits.pauses.clone(),
+            most: limits.failures,
+            keep: limits.remember_failures,
+        };
+        subjects.map(run).collect()
+    }
+
+    /// What is set right when a call is over: of what was put aside for it, what it did not cost. `added` is when it was
+    /// put aside, or a little later; `talked` is how long it was answered, `None` where it was not.
+    #[must_use]
+    pub fn call_over(&self, facts: &Facts<'_>, put_aside: Money, added: Timestamp, talked: Option<Duration>) -> Settle {
+        let price = self.prices.per_minute(facts.to).unwrap_or_default();
+        let cost = talked.map_or(Money::default(), |talked| self.prices.cost(price, talked));
+        let amount = put_aside.micros().saturating_sub(cost.micros());
+        let purses = self.purses(facts).into_iter().filter(|_| amount > 0);
+        let give_back = purses.map(|(_, key, window)| back(key, &[window], amount, added)).collect();
+        Settle { give_back, ..Settle::default() }
+    }
+
+    /// What is set right for one number when a verification is decided: after a success its calls no longer count
+    /// against anybody; else they stay counted. `calls` were made to it, the last at `added`; `short` of them were
+    /// answered and over too soon; `wrong_entries` were made.
+    #[must_use]
+    pub fn decided(&self, facts: &Facts<'_>, came: Came, calls: Calls) -> Settle {
+        let mut settle = Settle::default();
+        let add = |key: Key, windows: Vec<Window>, cost| Meter { key, windows, cost, for_all: false, until: None };
+        let success = came == Came::ToSuccess;
+        for area in self.areas(facts) {
+            let [ended, ended_long, lost, lost_long] = history(&area);
+            settle.add.extend([ended, ended_long].map(|(key, window)| add(key, vec![window], 1)));
+            if !success {
+                settle.add.extend([lost, lost_long].map(|(key, window)| add(key, vec![window], 1)));
+            }
+        }
+        let night = self.night(facts, calls.added).map(|(key, _)| (key, vec![self.night_window()]));
+        match came {
+            Came::ToSuccess => {
+                let counted = self.counted(facts).into_iter().flat_map(|(_, key, windows)| grouped(&key, &windows));
+                let counted = counted.chain(night);
+                settle.give_back = counted.map(|(key, windows)| back(key, &windows, calls.made, calls.added)).collect();
+                settle.clear = self.runs(facts).into_iter().map(|run| run.key).collect();
+                settle.lift = self.areas(facts).map(|area| bar_key("area", &area)).into();
+            }
+            Came::ToNothing => self.count_more(&mut settle, facts, calls),
+            Came::ToReport => {
+                self.count_more(&mut settle, facts, calls);
+                settle.raise.push(self.reported(facts));
+            }
+        }
+        settle
+    }
+
+    /// Short calls weigh more, and wrong entries are failures of their own.
+    fn count_more(&self, settle: &mut Settle, facts: &Facts<'_>, calls: Calls) {
+        let weight = calls.short * (SHORT_COUNTS - 1);
+        for (name, key, windows) in self.counted(facts) {
+            if weight > 0 && matches!(name, LimitName::Prefix | LimitName::Neighbours) {
+                for (key, windows) in grouped(&key, &windows) {
+                    settle.add.push(Meter { key, windows, cost: weight, for_all: false, until: None });
+                }
+            }
+        }
+        if calls.wrong_entries > 0 {
+            settle.fail = self.runs(facts).into_iter().map(|run| (run, calls.wrong_entries)).collect();
+        }
+    }
+
+    fn reported(&self, facts: &Facts<'_>) -> Bar {
+        Bar {
+            key: bar_key("number", &facts.number.to_string()),
+            sense: Sense::Deny,
+            pinned: false,
+            holds_for: self.settings.guard.block_after_report,
+            first_probe: None,
+            probe_every: Duration::ZERO,
+            why: String::from("fraud_report: whoever answered wants no such calls"),
+        }
+    }
+
+    /// What is set right when nothing of a verification is alive any more.
+    #[must_use]
+    pub fn over(&self, facts: &Facts<'_>, added: Timestamp) -> Settle {
+        let held = self.at_once(facts).map(|(key, window)| back(key, &[window], 1, added));
+        Settle { give_back: held.into_iter().collect(), ..Settle::default() }
+    }
+
+    /// Bars to be raised because far fewer calls are verified than is usual, judged by what a plan saw.
+    #[must_use]
+    pub fn judge(&self, facts: &Facts<'_>, plan: &Plan, seen: &[Vec<u64>]) -> Vec<Bar> {
+        let guard = &self.settings.guard;
+        let looked = plan.seen_of(LimitName::History, seen);
+        let mut bars = Vec::new();
+        for (area, counts) in self.areas(facts).iter().zip(looked.chunks_exact(4)) {
+            let [ended, ended_long, lost, lost_long] = counts else { continue };
+            let share = |ended: u64, lost: u64| ended.saturating_sub(lost) * 100 / ended.max(1);
+            let before = ended_long.saturating_sub(*ended);
+            let usual = if before >= HISTORY_FROM {
+                share(before, lost_long.saturating_sub(*lost))
+            } else {
+                guard.usual.into()
+            };
+            let now = share(*ended, *lost);
+            if guard.judge_from > 0
+                && *ended >= guard.judge_from.into()
+                && now * 100 < usual * u64::from(guard.least_of_usual)
+            {
+                bars.push(Bar {
+                    key: bar_key("area", area),
+                    sense: Sense::Deny,
+                    pinned: false,
+                    holds_for: guard.hold_at_most,
+                    first_probe: Some(guard.hold),
+                    probe_every: guard.probe_every,
+                    why: format!(
+                        "conversion: {now} % of {ended} calls within an hour were verified, usual is {usual} %"
+                    ),
+                });
+            }
+        }
+        bars
+    }
+}
+
+/// The calls to one number in one verification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Calls {
+    /// How many.
+    pub made: u64,
+    /// When the last of them was counted, or a little later.
+    pub added: Timestamp,
+    /// How many were answered and over too soon.
+    pub short: u64,
+    /// Wrong entries in them.
+    pub wrong_entries: u32,
+}
+
+/// The key of a bar.
+#[must_use]
+pub fn bar_key(kind: &str, subject: &str) -> Key {
+    Key::new("bar", &format!("{kind}:{subject}"))
+}
+
+/// The counts of an area: ended and not verified, within the hour and for what is usual.
+fn history(area: &str) -> [(Key, Window); 4] {
+    let count = |scope: &str, span| (Key::new(scope, area), Window { span, most: meter::MOST_AMOUNT });
+    [count("ended-hour", RECENT), count("ended-week", USUAL), count("lost-hour", RECENT), count("lost-week", USUAL)]
+}
+
+/// What is taken back of a meter with these windows.
+fn back(key: Key, windows: &[Window], amount: u64, added: Timestamp) -> GiveBack {
+    let span = windows.iter().map(|window| window.span).max().unwrap_or_default();
+    GiveBack { key, span, grain: meter::grain(windows), amount, added }
+}
+
+fn windows(limits: &[settings::Limit]) -> Vec<Window> {
+    limits.iter().map(|limit| limit.0).collect()
+}
