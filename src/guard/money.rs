@@ -40,7 +40,8 @@ impl Money {
     /// How to write it.
     pub fn read(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is no amount; write it as in 12.50, with at most six places");
-        let (whole, part) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+        let trimmed = text.trim();
+        let (whole, part) = trimmed.split_once('.').unwrap_or((trimmed, ""));
         let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
         if whole.is_empty() || !digits(whole) || !digits(part) || part.len() > 6 {
             return Err(wrong());

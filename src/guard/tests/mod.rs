@@ -100,7 +100,7 @@ impl World {
 
     /// Asks for a call and has it made; it is over after what the callee does.
     pub(super) fn call(&mut self, asked: &Asked<'_>, callee: Callee) -> Result<(), Refused> {
-        let to: E164 = asked.to.parse().unwrap();
+        let to = number(asked.to);
         let client = asked.client.to_owned();
         let facts = Facts {
             number: hash(asked.to),
@@ -108,17 +108,18 @@ impl World {
             account: asked.account.map(hash),
             source: asked.source.map(hash),
             client: &client,
-            country: to.country().unwrap(),
+            country: country(&to),
             to: &to,
             call_limit: Duration::from_secs(90),
             free: false,
         };
         let plan = self.guard.plan(&facts, Dial::First, self.now)?;
-        let seen = plan.read(step::take(&mut self.table, self.now, plan.take()).unwrap())?;
+        let Ok(answer) = step::take(&mut self.table, self.now, plan.take());
+        let seen = plan.read(answer)?;
         let raise = self.guard.judge(&facts, &plan, &seen);
-        step::settle(&mut self.table, self.now, &Settle { raise, ..Settle::default() }).unwrap();
+        let Ok(()) = step::settle(&mut self.table, self.now, &Settle { raise, ..Settle::default() });
         self.dialled.push((self.now, asked.to.to_owned()));
-        let put_aside = self.guard.put_aside(&facts).unwrap();
+        let put_aside = self.guard.put_aside(&facts)?;
         let (talked, came) = match callee {
             Callee::Presses(seconds) => (Some(seconds), Came::ToSuccess),
             Callee::Talks(seconds) => (Some(seconds), Came::ToNothing),
@@ -148,6 +149,14 @@ impl World {
 fn cost_of(guard: &Guard, to: &E164, talked: Option<Duration>) -> u64 {
     let prices = super::Prices::of(&guard.settings().spend);
     talked.map_or(0, |talked| prices.cost(prices.per_minute(to).unwrap(), talked).micros())
+}
+
+fn number(text: &str) -> E164 {
+    text.parse().unwrap()
+}
+
+fn country(number: &E164) -> crate::phone::CountryCode {
+    number.country().unwrap()
 }
 
 pub(super) fn hash(text: &str) -> NumberHash {

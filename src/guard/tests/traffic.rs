@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{Asked, Callee, World, rich};
 
-/// A small generator (SplitMix64, public domain): the day is the same each time.
+/// A small generator (`SplitMix64`, public domain): the day is the same each time.
 struct Dice(u64);
 
 impl Dice {
