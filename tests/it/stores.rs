@@ -3,6 +3,7 @@
 
 mod beside;
 mod embedded;
+mod guard;
 mod lab;
 mod life;
 mod lookup;
