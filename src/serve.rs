@@ -160,6 +160,7 @@ impl Carriers {
                 provider,
                 from: config.from.clone(),
                 countries: config.countries.clone(),
+                free: matches!(config.kind, CarrierKind::Simulator(_)),
                 placing_at_once: config.placing_at_once,
                 calls_per_second: config.calls_per_second,
             });
@@ -486,6 +487,7 @@ async fn open_gateway(
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         numbers: config.numbers.clone(),
+        guard: config.guard.clone(),
         verification: VerificationConfig { call_speed: call_speed(&config.carriers), ..config.verification.clone() },
         callbacks: config.callbacks.clone(),
         retention: config.store.retention,

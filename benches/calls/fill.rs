@@ -142,6 +142,7 @@ async fn write(store: &Arc<dyn Store>, fact: &Fact) {
         seed: Secret::new(Seed::from([0; 16])),
         block_requested: false,
         trace: None,
+        promised: None,
     };
     let change = Commit {
         value: &value,
@@ -151,6 +152,8 @@ async fn write(store: &Arc<dyn Store>, fact: &Fact) {
         effects: Vec::new(),
         records: vec![record],
         tally: None,
+        take: ringproof::guard::step::Take::default(),
+        settle: ringproof::guard::step::Settle::default(),
         release: true,
         keep_for: Duration::ZERO,
         keep_records_for: RETENTION,

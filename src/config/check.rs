@@ -17,7 +17,7 @@ use crate::{
 pub(super) fn check(config: &mut Config, tree: &mut Tree) {
     let told =
         [config.verification.faults(), config.logs.faults(), config.traces.faults(), config.server.faults()].concat();
-    let told = told.into_iter().chain(config.console.faults());
+    let told = told.into_iter().chain(config.console.faults()).chain(config.guard.faults());
     let told = told.into_iter().chain(config.callbacks.signing_secrets().err());
     for text in told {
         tree.told(&text);
@@ -141,6 +141,15 @@ fn warn(config: &mut Config, tree: &Tree) {
                 );
             }
         }
+    }
+    let paid = config.carriers.iter().any(|carrier| !matches!(carrier.kind, CarrierKind::Simulator(_)));
+    let spend = &config.guard.spend;
+    if let Some(other) = spend.other_price.filter(|_| paid && spend.prices.is_empty()) {
+        let why = format!(
+            "is not set: a minute to any number is taken to cost {other} {}; write your carrier's prices, or a file of them",
+            spend.currency
+        );
+        warn(&["spend", "prices"], why);
     }
     if config.callbacks.allow_private {
         warn(

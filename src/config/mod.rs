@@ -24,6 +24,7 @@ use crate::{
     callflow::{Diagnostic, Flows, OVERRIDES},
     console,
     gateway::{CallbacksConfig, NumbersConfig, VerificationConfig},
+    guard,
     http::{self, ApiKeyConfig},
     secret::Secret,
     store, telemetry,
@@ -51,8 +52,21 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 /// Most files of call flows in a folder.
 const MAX_FLOW_FILES: usize = 256;
 /// Sections with one table each.
-const SECTIONS: [&str; 10] =
-    ["server", "console", "store", "numbers", "verification", "callflows", "callbacks", "logs", "traces", "client"];
+const SECTIONS: [&str; 13] = [
+    "server",
+    "console",
+    "store",
+    "numbers",
+    "verification",
+    "limits",
+    "guard",
+    "spend",
+    "callflows",
+    "callbacks",
+    "logs",
+    "traces",
+    "client",
+];
 
 /// The configuration of a ringproof.
 #[derive(Debug, Clone)]
@@ -67,6 +81,8 @@ pub struct Config {
     pub numbers: NumbersConfig,
     /// `[verification]`
     pub verification: VerificationConfig,
+    /// `[limits]`, `[guard]`, `[spend]`
+    pub guard: guard::Settings,
     /// `[callflows]`
     pub callflows: CallFlowsConfig,
     /// `[[carriers]]`
@@ -356,6 +372,9 @@ fn typed(tree: &mut Tree, file: Option<&FilePath>) -> Option<Config> {
     let store = read::read(tree, &section("store"));
     let numbers = read::read(tree, &section("numbers"));
     let verification = read::read(tree, &section("verification"));
+    let limits = read::read(tree, &section("limits"));
+    let signs = read::read(tree, &section("guard"));
+    let spend = read::read(tree, &section("spend"));
     let callflows: Option<CallFlowsConfig> = read::read(tree, &section("callflows"));
     let callbacks = read::read(tree, &section("callbacks"));
     let logs = read::read(tree, &section("logs"));
@@ -369,6 +388,7 @@ fn typed(tree: &mut Tree, file: Option<&FilePath>) -> Option<Config> {
         store: store?,
         numbers: numbers?,
         verification: verification?,
+        guard: guard::Settings { limits: limits?, guard: signs?, spend: spend? },
         callflows: callflows?,
         carriers,
         api_keys,
@@ -380,6 +400,13 @@ fn typed(tree: &mut Tree, file: Option<&FilePath>) -> Option<Config> {
     };
     if let (Some(dir), Some(folder)) = (&mut config.callflows.dir, file.and_then(FilePath::parent)) {
         *dir = folder.join(&*dir);
+    }
+    if let Some(path) = config.guard.spend.prices_file.clone() {
+        let path = file.and_then(FilePath::parent).map_or_else(|| path.clone(), |folder| folder.join(&path));
+        match read_file(&path).map_err(|error| error.to_string()).and_then(|text| guard::money::read_prices(&text)) {
+            Ok(prices) => config.guard.spend.prices.extend(prices),
+            Err(why) => tree.fault(&Path::of(&["spend", "prices_file"]), format!("{}: {why}", path.display())),
+        }
     }
     check::check(&mut config, tree);
     Some(config)

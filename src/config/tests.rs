@@ -443,6 +443,9 @@ fn the_reference_names_every_setting() {
         ("store", known::<store::Config>("")),
         ("numbers", known::<NumbersConfig>("")),
         ("verification", known::<VerificationConfig>("")),
+        ("limits", known::<guard::settings::LimitsConfig>("")),
+        ("guard", known::<guard::settings::GuardConfig>("")),
+        ("spend", known::<guard::settings::SpendConfig>("")),
         ("callflows", known::<CallFlowsConfig>("")),
         ("callbacks", known::<CallbacksConfig>("")),
         ("logs", known::<telemetry::Config>("")),
@@ -482,7 +485,8 @@ fn the_reference_holds_the_defaults() {
         };
     }
     same!("store": store::Config, "numbers": NumbersConfig, "verification": VerificationConfig,
-        "callflows": CallFlowsConfig, "callbacks": CallbacksConfig, "traces": telemetry::TracesConfig,
+        "limits": guard::settings::LimitsConfig, "guard": guard::settings::GuardConfig,
+        "spend": guard::settings::SpendConfig, "callflows": CallFlowsConfig, "callbacks": CallbacksConfig, "traces": telemetry::TracesConfig,
         "client": ClientConfig);
 }
 

@@ -7,9 +7,15 @@ use metrics::{counter, histogram};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{debug, info};
 
-use super::{Shell, document::end_word, measure, report, traced};
+use super::{
+    Shell,
+    document::end_word,
+    guarded::{self, Asked},
+    measure, report, traced,
+};
 use crate::{
     callflow::CallFlow,
+    guard::{Refused, step::Answer},
     id::{EffectId, VerificationId},
     store::{Commit, Committed, EffectKind, NewEffect, Outgoing, StoreError, Tally},
     time::Timestamp,
@@ -61,6 +67,9 @@ pub(super) enum Trouble {
     /// It took too long.
     #[error("not done within {0:?}")]
     OutOfTime(Duration),
+    /// A limit stands against the call that it leads to.
+    #[error("the limit `{}` stands against the call", .0.limit.as_str())]
+    Barred(Refused),
 }
 
 impl Shell {
@@ -93,6 +102,27 @@ impl Shell {
         when: When,
         input: &Input,
     ) -> Result<Changed, Trouble> {
+        self.change_as(id, when, input, Leads::Nowhere).await
+    }
+
+    /// As [`Shell::change`], for an input that leads to a call: what the guard asks for is taken with the commit, or
+    /// nothing is changed.
+    pub(super) async fn change_admitted(
+        self: &Arc<Self>,
+        id: VerificationId,
+        when: When,
+        input: &Input,
+    ) -> Result<Changed, Trouble> {
+        self.change_as(id, when, input, Leads::ToCall).await
+    }
+
+    async fn change_as(
+        self: &Arc<Self>,
+        id: VerificationId,
+        when: When,
+        input: &Input,
+        leads: Leads,
+    ) -> Result<Changed, Trouble> {
         // Saves conflicts among ourselves; that others may change it as well is the store's business.
         let _turn = self.turns.take(id).await;
         let mut now = match when {
@@ -119,14 +149,27 @@ impl Shell {
                 continue;
             }
             next.revision = value.revision.saturating_add(1);
-            let (effects, change) = self.commit_of(&next, &stepped, now);
+            let asked = match (leads, stepped.ignored) {
+                (Leads::ToCall, None) => self.admission(&value, &mut next, input, now)?,
+                (Leads::ToCall, Some(_)) | (Leads::Nowhere, _) => None,
+            };
+            let (effects, change) =
+                self.commit_of(Some(&value), &next, &stepped, asked.as_ref().map(|(_, asked)| asked), now);
             match self.store.commit(change).await {
-                Ok(Committed::Done(_)) => {
+                Ok(Committed::Done(at)) => {
+                    if let Some((place, asked)) = &asked {
+                        next.admit(*place, asked.admission(at));
+                    }
                     let next = Arc::new(next);
                     self.remember(&next);
                     self.committed(Some(&value), &next, effects);
                     count_ignored(id, input, stepped.ignored);
                     return Ok(Changed { value: next, changed: true, ignored: stepped.ignored });
+                }
+                Ok(Committed::Barred(stop)) => {
+                    let Some((_, asked)) = &asked else { return Err(Trouble::Contended) };
+                    let Err(refused) = asked.plan.read(Answer::Refused(stop)) else { return Err(Trouble::Contended) };
+                    return Err(barred(&next, input, refused));
                 }
                 Ok(Committed::Conflict | Committed::Spent) => {
                     self.cache.remove(&id);
@@ -144,6 +187,33 @@ impl Shell {
         }
         counter!("ringproof_changes_contended_total").increment(1);
         Err(Trouble::Contended)
+    }
+
+    /// What has to be taken for the call that a step leads to, and the place of that call. Notes it in the value.
+    fn admission(
+        &self,
+        before: &Verification,
+        after: &mut Verification,
+        input: &Input,
+        now: Timestamp,
+    ) -> Result<Option<(usize, Asked)>, Trouble> {
+        let place = match input {
+            Input::Taken { call } => usize::from(*call),
+            // The call is queued with the change, or as soon as the one that is alive is over.
+            Input::Redial => before.calls.len(),
+            Input::Placed { .. } | Input::Carrier { .. } | Input::Cancel | Input::Check(_) | Input::Tick => {
+                return Ok(None);
+            }
+        };
+        let target = match after.calls.get(place) {
+            Some(call) if call.admission.is_some() => None,
+            Some(call) => Some(call.target),
+            None => after.next,
+        };
+        let Some(target) = target else { return Ok(None) };
+        let asked = self.another_call(before, target, now).map_err(|refused| barred(after, input, refused))?;
+        after.admit(place, asked.admission(now));
+        Ok(Some((place, asked)))
     }
 
     /// As [`Shell::change`], but again and again while the store is in trouble, at most so long.
@@ -179,8 +249,10 @@ impl Shell {
     /// The commit of a stepped value, and the effects that are let out after it.
     pub(super) fn commit_of<'a>(
         &self,
+        before: Option<&Verification>,
         next: &'a Verification,
         stepped: &Stepped,
+        asked: Option<&Asked>,
         now: Timestamp,
     ) -> (Vec<(EffectId, Effect, Vec<u8>)>, Commit<'a>) {
         let effects: Vec<_> = (0u8..)
@@ -210,6 +282,8 @@ impl Shell {
             effects: effects.iter().filter_map(kept).collect(),
             records,
             tally: Tally::of(next).filter(|_| stepped.effects.contains(&Effect::Report)),
+            take: asked.map(|asked| asked.plan.take().clone()).unwrap_or_default(),
+            settle: self.set_right(before, next),
             release: next.is_over(),
             keep_for: next.expires_at.since(now) + self.verification.keep_for,
             keep_records_for: self.retention,
@@ -247,6 +321,20 @@ impl Shell {
             self.sweep.expect(deadline);
         }
     }
+}
+
+/// Whether a change leads to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leads {
+    /// To none that nobody has admitted.
+    Nowhere,
+    /// To one that the guard has to admit.
+    ToCall,
+}
+
+fn barred(v: &Verification, input: &Input, refused: Refused) -> Trouble {
+    guarded::tell_refused(v, if matches!(input, Input::Redial) { "redial" } else { "alternate" }, &refused);
+    Trouble::Barred(refused)
 }
 
 /// The outbox entry of an effect. A placement has none: that it was taken is a state of the verification.

@@ -10,6 +10,7 @@ use super::{
     Client, Gateway, Page, Refusal, Shell, VerificationsQuery, Watch,
     change::{Changed, Trouble, When},
     create::store_away,
+    guarded,
 };
 use crate::{
     dtmf::Digits,
@@ -209,7 +210,7 @@ impl Shell {
             return Err(Refusal::NotFound);
         }
         let shell = Arc::clone(self);
-        self.in_task(async move { shell.change(id, When::Local, &input).await }).await?.map_err(refused)
+        self.in_task(async move { shell.change_admitted(id, When::Local, &input).await }).await?.map_err(refused)
     }
 }
 
@@ -217,6 +218,7 @@ fn refused(trouble: Trouble) -> Refusal {
     match trouble {
         Trouble::NotThere => Refusal::NotFound,
         Trouble::Store(fault) => store_away(&fault),
+        Trouble::Barred(refused) => guarded::refusal(&refused),
         Trouble::Contended | Trouble::OutOfTime(_) => store_away(&StoreError::Timeout),
     }
 }

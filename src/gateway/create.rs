@@ -1,17 +1,22 @@
 //! Owns making a verification: the idempotency key first, then the one write that holds the number and queues the call.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use metrics::counter;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use super::{
-    Client, CreateRequest, Gateway, Refusal, Shell, VerificationDocument, admit::Admitted, change::Trouble,
-    document::first_document, keys,
+    Client, CreateRequest, Gateway, Refusal, Shell, VerificationDocument,
+    admit::Admitted,
+    change::Trouble,
+    document::first_document,
+    guarded::{refusal, tell_refused},
+    keys,
 };
 use crate::{
-    id::VerificationId,
+    guard::{Refused, step::Answer},
+    id::{NumberHash, VerificationId},
     span,
     store::{Created, IdempotencyKey, Remembered, StoreError},
     time::Timestamp,
@@ -30,6 +35,8 @@ const IN_PROGRESS: Duration = Duration::from_secs(5);
 const TRIES: u32 = 2;
 /// How long a client waits for that at most.
 const WRITE_LIMIT: Duration = Duration::from_millis(2_300);
+/// What is looked at of an address of version 6: the first 64 bits.
+const SOURCE_NETWORK: u128 = !(u64::MAX as u128);
 /// When a number that is being called for somebody else may be free, in seconds. The true time is not told.
 const BUSY_RETRY_AFTER: u32 = 60;
 
@@ -47,6 +54,8 @@ struct Asked {
     client: Client,
     now: Timestamp,
     admitted: Admitted,
+    /// The keyed hash of the address that asked the client, where it tells that.
+    source: Option<NumberHash>,
     /// Where in a trace it belongs.
     trace: Option<Trace>,
 }
@@ -94,6 +103,8 @@ impl Shell {
             let why = String::from("1 to 255 printable ASCII characters");
             return Err(Refusal::Malformed { member: String::from("Idempotency-Key"), why });
         }
+        let source = asked.source_ip.as_deref().map(source_address).transpose()?;
+        let source = source.map(|address| self.keys.source(address));
         let admitted = self.admit(client, asked)?;
         let Some(number) = admitted.request.targets.first().map(|target| target.number_hash) else {
             return Err(Refusal::out_of_range("to", "a number is needed"));
@@ -105,7 +116,7 @@ impl Shell {
             fingerprint: keys::fingerprint(body_fingerprint),
             id,
         });
-        let asked = Asked { client: client.clone(), now, admitted, trace: span::origin() };
+        let asked = Asked { client: client.clone(), now, admitted, source, trace: span::origin() };
         let shell = Arc::clone(self);
         self.in_task(async move { shell.make(id, asked, key).await }).await?
     }
@@ -132,7 +143,12 @@ impl Shell {
                 },
             };
         let made = self.write(id, asked).await;
-        if let Err(Refusal::AlreadyPending { .. } | Refusal::NumberBusy { .. }) = made
+        if let Err(
+            Refusal::AlreadyPending { .. }
+            | Refusal::NumberBusy { .. }
+            | Refusal::Limited { .. }
+            | Refusal::Barred { .. },
+        ) = made
             && let Err(fault) = self.store.forget(&key).await
         {
             warn!(%fault, "an idempotency key could not be forgotten; the same request is refused until it is");
@@ -142,19 +158,27 @@ impl Shell {
 
     /// The one write.
     async fn write(self: &Arc<Self>, id: VerificationId, asked: Asked) -> Result<CreatedVerification, Refusal> {
-        let Asked { client, now, admitted, trace } = asked;
+        let Asked { client, now, admitted, source, trace } = asked;
         let flow = self.flow(&admitted.request.flow).unwrap_or(&self.default_flow);
         let expires_at = now.plus(admitted.life);
         let (mut v, effects) = Verification::start(id, now, expires_at, admitted.request, flow, self.random());
         v.trace = trace;
         let stepped = Stepped { changed: true, effects, ..Stepped::default() };
+        let guard = self.first_call(&v, source, now).map_err(|refused| not_called(&v, &refused))?;
+        v.admit(0, guard.admission(now));
         let (mut tries, end) = (1, Instant::now() + WRITE_LIMIT);
         loop {
-            let (effects, change) = self.commit_of(&v, &stepped, now);
+            let (effects, change) = self.commit_of(None, &v, &stepped, Some(&guard), now);
             let written = timeout_at(end, self.store.create(change)).await;
             match written.unwrap_or(Err(StoreError::Timeout)) {
                 // `Exists` after a try whose end is not known: that try was written.
                 Ok(created) if created_by_us(&created, tries) => {
+                    if let Created::Done(at) | Created::Admitted { at, .. } = created {
+                        v.admit(0, guard.admission(at));
+                    }
+                    if let Created::Admitted { seen, .. } = &created {
+                        self.judge_calls(&v, &guard, seen).await;
+                    }
                     let v = Arc::new(v);
                     info!(
                         verification.id = %id, client = %client.name, mode = %v.request.mode, flow = %v.request.flow,
@@ -166,8 +190,12 @@ impl Shell {
                     return Ok(CreatedVerification { document: first_document(&v), replayed: false });
                 }
                 // Written by a request before this one, with the same idempotency key; that one lets its effects out.
-                Ok(Created::Done(_) | Created::Exists) => {
+                Ok(Created::Done(_) | Created::Admitted { .. } | Created::Exists) => {
                     return self.fresh(id).await.map(|v| replayed(&v)).map_err(|_| Refusal::StoreAway);
+                }
+                Ok(Created::Barred(stop)) => {
+                    let refused = guard.plan.read(Answer::Refused(stop)).err();
+                    return Err(refused.map_or(Refusal::Internal, |refused| not_called(&v, &refused)));
                 }
                 Ok(Created::NumberHeld { by, client: holder }) if holder == client.name => {
                     return Err(Refusal::AlreadyPending { id: by });
@@ -188,9 +216,25 @@ impl Shell {
 
 fn created_by_us(created: &Created, tries: u32) -> bool {
     match created {
-        Created::Done(_) => true,
+        Created::Done(_) | Created::Admitted { .. } => true,
         Created::Exists => tries > 1,
-        Created::NumberHeld { .. } => false,
+        Created::NumberHeld { .. } | Created::Barred(_) => false,
+    }
+}
+
+fn not_called(v: &Verification, refused: &Refused) -> Refusal {
+    tell_refused(v, "create", refused);
+    refusal(refused)
+}
+
+/// The address that a backend tells. Of one of version 6 the network is what somebody has.
+fn source_address(text: &str) -> Result<IpAddr, Refusal> {
+    match text.trim().parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V6(address)) => Ok(IpAddr::V6((u128::from(address) & SOURCE_NETWORK).into())),
+        Ok(address) => Ok(address),
+        Err(_) => {
+            Err(Refusal::out_of_range("source_ip", "an address of the internet, as in 203.0.113.7 or 2001:db8::7"))
+        }
     }
 }
 

@@ -13,11 +13,12 @@ use tracing::{error, info, warn};
 
 use super::{
     Shell,
-    change::{Changed, When},
+    change::{Changed, Trouble, When},
     lane::Lane,
     traced,
 };
 use crate::{
+    guard::LimitName,
     id::{CallId, NumberHash, VerificationId},
     outcome::Fault,
     provider::{LiveCall, Order},
@@ -91,11 +92,17 @@ impl Shell {
             Err(NotHeld::Trouble) => return,
             Err(NotHeld::Busy) => return self.refuse_held(call).await,
         };
-        let Some(taken) = self.take_call(call).await else {
-            if let Some(number) = held {
-                self.release_unless_called(call.verification, number).await;
+        let taken = match self.take_to_dial(call).await {
+            Ok(Some(taken)) => taken,
+            refused => {
+                if let Err(limit) = refused {
+                    self.refuse_barred(call, limit).await;
+                }
+                if let Some(number) = held {
+                    self.release_unless_called(call.verification, number).await;
+                }
+                return;
             }
-            return;
         };
         let Some(order) = self.order(&taken, call) else { return };
         let began = self.clock.now();
@@ -122,17 +129,20 @@ impl Shell {
         }
     }
 
-    /// Marks the call as taken. Only whoever gets the value back may dial it.
-    async fn take_call(self: &Arc<Self>, call: CallId) -> Option<Arc<Verification>> {
-        match self.change(call.verification, When::Local, &Input::Taken { call: call.index }).await {
-            Ok(Changed { value, changed: true, ignored: None }) => Some(value),
-            Ok(_) => None,
-            Err(trouble) => {
-                // Perhaps it is marked, perhaps not: in either case nobody may dial on the strength of this.
-                warn!(call.id = %call, fault = %trouble, "a call could not be taken");
-                None
-            }
+    /// Marks the call as taken, and has it counted if that was not done before. Only whoever gets the value back may dial
+    /// it. The limit that stands against it, where there is one.
+    async fn take_to_dial(self: &Arc<Self>, call: CallId) -> Result<Option<Arc<Verification>>, LimitName> {
+        let taken = Input::Taken { call: call.index };
+        match self.change_admitted(call.verification, When::Local, &taken).await {
+            Err(Trouble::Barred(refused)) => Err(refused.limit),
+            other => Ok(taken_by_us(call, other)),
         }
+    }
+
+    /// Marks the call as taken, which nobody is going to dial.
+    async fn take_call(self: &Arc<Self>, call: CallId) -> Option<Arc<Verification>> {
+        let taken = Input::Taken { call: call.index };
+        taken_by_us(call, self.change(call.verification, When::Local, &taken).await)
     }
 
     fn order(&self, v: &Verification, call: CallId) -> Option<Order> {
@@ -189,6 +199,14 @@ impl Shell {
         }
     }
 
+    /// A limit stands against the call: it is not made, and the next number may be.
+    async fn refuse_barred(self: &Arc<Self>, call: CallId, limit: LimitName) {
+        if self.take_call(call).await.is_some() {
+            let cause = our_cause(End::Blocked, Fault::Request, &format!("limit_{}", limit.as_str()));
+            self.write_placed(call, PlaceResult::Refused { cause, try_next_route: false }).await;
+        }
+    }
+
     async fn release_unless_called(&self, id: VerificationId, number: NumberHash) {
         if let Ok(v) = self.fresh(id).await
             && !alive_alternates(&v).contains(&number)
@@ -229,6 +247,18 @@ impl Shell {
             answered: call.answered_at.is_some(),
         };
         Some((v.route_of(call)?.carrier.clone(), live))
+    }
+}
+
+fn taken_by_us(call: CallId, taken: Result<Changed, Trouble>) -> Option<Arc<Verification>> {
+    match taken {
+        Ok(Changed { value, changed: true, ignored: None }) => Some(value),
+        Ok(_) => None,
+        Err(trouble) => {
+            // Perhaps it is marked, perhaps not: in either case nobody may dial on the strength of this.
+            warn!(call.id = %call, fault = %trouble, "a call could not be taken");
+            None
+        }
     }
 }
 

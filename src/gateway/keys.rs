@@ -28,6 +28,7 @@ const SIGNATURE: usize = 32;
 /// The derived keys, one for each use.
 pub(super) struct Keys {
     numbers: Secret<[u8; 32]>,
+    guard: Secret<[u8; 32]>,
     idempotency: Secret<[u8; 32]>,
     view_tokens: Secret<[u8; 32]>,
     console: Secret<[u8; 32]>,
@@ -38,6 +39,7 @@ impl Keys {
         let derive = |label: &str| Secret::new(mac(master, &[label.as_bytes()]));
         Self {
             numbers: derive("ringproof number hash"),
+            guard: derive("ringproof guard"),
             idempotency: derive("ringproof idempotency key"),
             view_tokens: derive("ringproof view token"),
             console: derive("ringproof console"),
@@ -52,6 +54,22 @@ impl Keys {
     /// What stands for a number in the store.
     pub(super) fn number(&self, number: &E164) -> NumberHash {
         NumberHash::new(head(mac(self.numbers.expose(), &[number.expose().as_bytes()])))
+    }
+
+    /// What stands for the numbers that differ from one in their last digits only.
+    pub(super) fn neighbours(&self, beginning: &str) -> NumberHash {
+        NumberHash::new(head(mac(self.guard.expose(), &[b"neighbours", &[0], beginning.as_bytes()])))
+    }
+
+    /// What stands for an account of a client.
+    pub(super) fn account(&self, client: &str, reference: &str) -> NumberHash {
+        let parts: [&[u8]; 5] = [b"account", &[0], client.as_bytes(), &[0], reference.as_bytes()];
+        NumberHash::new(head(mac(self.guard.expose(), &parts)))
+    }
+
+    /// What stands for an address of the internet that asked the backend.
+    pub(super) fn source(&self, address: std::net::IpAddr) -> NumberHash {
+        NumberHash::new(head(mac(self.guard.expose(), &[b"source", &[0], address.to_string().as_bytes()])))
     }
 
     /// What stands for a client's idempotency key in the store.

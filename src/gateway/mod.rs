@@ -17,10 +17,12 @@ mod document;
 mod entropy;
 mod erase;
 mod explain;
+mod guarded;
 mod health;
 mod keys;
 mod ladder;
 mod lane;
+mod limits;
 mod log;
 mod look;
 mod measure;
@@ -57,6 +59,7 @@ pub use erase::{Erased, Erasure, Left as ErasureLeft};
 pub use health::{CarrierReadiness, Readiness, ReadinessCheck};
 pub use ladder::{Party, between};
 pub use lane::CarrierState;
+pub use limits::{BarDocument, BarRequest, BarSubject, LiftRequest, Limits, Spending};
 pub use log::{AUDIT_LOG, CallSearch, CallerId};
 pub use look::{Changes, SeenCall, WaitingResults};
 pub use refusal::Refusal;
@@ -72,8 +75,10 @@ pub use stats::{
 pub use watch::Watch;
 pub use webhook::WebhookRefused;
 
+pub use crate::guard::LimitName;
 use crate::{
     callflow::{CallFlow, Flows},
+    guard::{self, Guard},
     id::{Entropy, VerificationId},
     store::{Store, StoreError},
     time::Clock,
@@ -112,6 +117,8 @@ pub struct Parts {
     pub numbers: NumbersConfig,
     /// `[verification]`
     pub verification: VerificationConfig,
+    /// `[limits]`, `[guard]`, `[spend]`
+    pub guard: guard::Settings,
     /// `[callbacks]`
     pub callbacks: CallbacksConfig,
     /// How long call records are kept.
@@ -164,6 +171,7 @@ struct Shell {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     keys: keys::Keys,
+    guard: Guard,
     numbers: NumbersConfig,
     verification: VerificationConfig,
     retention: Duration,
@@ -230,6 +238,7 @@ impl Gateway {
             clock: parts.clock,
             entropy: parts.entropy,
             keys: keys::Keys::new(&hash_key),
+            guard: Guard::new(parts.guard),
             numbers: parts.numbers,
             verification: parts.verification,
             retention: parts.retention,
@@ -301,6 +310,7 @@ impl Shell {
 /// What does not go together in the settings.
 fn faults(parts: &Parts) -> Vec<String> {
     let mut faults = parts.verification.faults();
+    faults.extend(parts.guard.faults());
     if parts.flows.iter().next().is_none() {
         faults.push(String::from("there is no call flow: put one into callflows/"));
     }

@@ -1,6 +1,6 @@
 //! Owns everything a client can be told instead of what it asked for. Which HTTP status that is, the edge knows.
 
-use crate::{id::VerificationId, phone::CountryCode};
+use crate::{guard::LimitName, id::VerificationId, phone::CountryCode};
 
 /// Why a request is refused. No variant holds a number, a key or a code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,13 +97,21 @@ pub enum Refusal {
     /// As many calls were placed as were allowed.
     #[error("no calls are left for this verification")]
     NoCallsLeft,
-    /// A limit was reached.
-    #[error("the limit `{limit}` was reached")]
-    TooMany {
-        /// Its name.
-        limit: &'static str,
+    /// A limit stands against the call, for a time.
+    #[error("the limit `{}` stands against this call", .limit.as_str())]
+    Limited {
+        /// Which.
+        limit: LimitName,
         /// When to try again, in seconds.
         retry_after: u32,
+    },
+    /// The call is not made: it is barred, or no time changes what stands against it.
+    #[error("this call is not made here")]
+    Barred {
+        /// What stands against it.
+        limit: LimitName,
+        /// When that ends, in seconds, where it does.
+        retry_after: Option<u32>,
     },
     /// More requests wait here than we hold.
     #[error("too many requests are waiting")]
@@ -143,7 +151,8 @@ impl Refusal {
             Self::NotNow { .. } => "not_now",
             Self::WrongMode => "wrong_mode",
             Self::NoCallsLeft => "no_calls_left",
-            Self::TooMany { .. } => "too_many",
+            Self::Limited { .. } => "too_many",
+            Self::Barred { .. } => "barred",
             Self::Overloaded => "overloaded",
             Self::StoreAway => "store_away",
             Self::CarriersAway => "carriers_away",
@@ -172,7 +181,8 @@ impl Refusal {
             | Self::NotNow { .. }
             | Self::WrongMode
             | Self::NoCallsLeft
-            | Self::TooMany { .. }
+            | Self::Limited { .. }
+            | Self::Barred { .. }
             | Self::Overloaded
             | Self::StoreAway
             | Self::CarriersAway

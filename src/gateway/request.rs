@@ -75,6 +75,11 @@ pub struct CreateRequest {
     #[schema(max_length = 64)]
     #[serde(default)]
     pub reference: Option<String>,
+    /// The address of the internet from which somebody asked you for this, IPv4 or IPv6: how often one address may ask is
+    /// limited. Kept as a keyed hash only.
+    #[schema(example = "203.0.113.7")]
+    #[serde(default)]
+    pub source_ip: Option<String>,
     /// Your own pairs, returned as given: at most 16, names of 40 and values of 256 characters, 4 KiB together.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,

@@ -36,6 +36,8 @@ pub struct Carrier {
     pub from: Vec<E164>,
     /// The countries called through it.
     pub countries: Countries,
+    /// Nobody is paid for its calls: they are simulated.
+    pub free: bool,
     /// Most requests to place a call at the same time.
     pub placing_at_once: usize,
     /// Most calls placed in a second; `None` for no limit of ours.

@@ -55,6 +55,9 @@ pub struct StoredBar {
 }
 
 impl StoredBar {
+    /// What the keys of bars begin with.
+    pub const SCOPE: &'static str = "bar";
+
     /// As it is kept from now on.
     #[must_use]
     pub fn of(bar: &Bar, now: Timestamp) -> Self {

@@ -2,10 +2,11 @@
 //! before the call, reads what the store answers to that, and says what is set right afterwards. Pure: it reads no clock,
 //! draws nothing, and asks nobody. The counting is one atomic step of the store ([`step`]).
 
-pub mod kept;
+mod kept;
 pub mod meter;
 pub mod money;
 mod night;
+mod pinned;
 mod plan;
 mod refused;
 pub mod settings;
@@ -17,13 +18,14 @@ mod zones;
 
 use std::time::Duration;
 
+pub use pinned::Subject;
 pub use plan::Plan;
 pub use refused::{Instead, LimitName, Refused};
+pub use settings::Settings;
 
 use self::{
     meter::{Key, Meter, Window},
     money::{Money, Prices},
-    settings::Settings,
     step::{GiveBack, Run},
 };
 use crate::{
@@ -70,7 +72,9 @@ pub struct Facts<'a> {
 pub enum Dial {
     /// The first.
     First,
-    /// Another: a redial, or an alternate number.
+    /// The first to another of its numbers.
+    Alternate,
+    /// Another to a number that it has called already.
     Again,
 }
 
@@ -143,7 +147,7 @@ impl Guard {
             return Ok(plan);
         }
         plan.bars(self.bars(facts));
-        plan.runs(self.runs(facts));
+        plan.runs(self.paused(facts, dial));
         self.plan_people(&mut plan, facts, dial, now);
         self.plan_areas(&mut plan, facts);
         Ok(plan)
@@ -262,13 +266,26 @@ impl Guard {
         bars
     }
 
+    /// The rows whose pauses hold for this call: those of account and number between verifications, that of a number when
+    /// it comes as an alternate. Within a verification it is its own rules that say how soon a number is called again.
+    fn paused(&self, facts: &Facts<'_>, dial: Dial) -> Vec<Run> {
+        match dial {
+            Dial::First => self.runs(facts),
+            Dial::Alternate => self.runs(&Facts { account: None, ..facts.clone() }),
+            Dial::Again => Vec::new(),
+        }
+    }
+
     fn runs(&self, facts: &Facts<'_>) -> Vec<Run> {
         let limits = &self.settings.limits;
+        if limits.failures == 0 && limits.pauses.is_empty() {
+            return Vec::new();
+        }
         let subjects = std::iter::once(("run-number", facts.number)).chain(facts.account.map(|id| ("run-account", id)));
         let run = |(scope, id): (&str, NumberHash)| Run {
             key: Key::new(scope, &id.to_string()),
             pauses: limits.pauses.clone(),
-            most: limits.failures,
+            most: if limits.failures == 0 { u32::MAX } else { limits.failures },
             keep: limits.remember_failures,
         };
         subjects.map(run).collect()
@@ -282,16 +299,20 @@ pub struct Calls {
     pub made: u64,
     /// When the last of them was counted, or a little later.
     pub added: Timestamp,
+    /// How many of them nobody has dialled, for certain.
+    pub not_dialled: u64,
     /// How many were answered and over too soon.
     pub short: u64,
-    /// Wrong entries in them.
-    pub wrong_entries: u32,
+    /// Failures that no row has counted yet: wrong entries, and calls after the first.
+    pub failures: u32,
+    /// The number was not the first of its verification: its first call is one more failure of the account.
+    pub alternate: bool,
 }
 
 /// The key of a bar.
 #[must_use]
 pub fn bar_key(kind: &str, subject: &str) -> Key {
-    Key::new("bar", &format!("{kind}:{subject}"))
+    Key::new(step::StoredBar::SCOPE, &format!("{kind}:{subject}"))
 }
 
 /// The counts of an area: ended and not verified, within the hour and for what is usual.

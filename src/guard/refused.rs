@@ -109,6 +109,18 @@ pub enum Instead {
     Operator,
 }
 
+impl Instead {
+    /// The word as the outside world reads it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Wait => "wait",
+            Self::AnotherNumber => "another_number",
+            Self::Operator => "operator",
+        }
+    }
+}
+
 /// A call that is not made. Holds no number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {

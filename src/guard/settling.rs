@@ -26,28 +26,32 @@ impl Guard {
     }
 
     /// What is set right for one number when a verification is decided: after a success its calls no longer count
-    /// against anybody; else they stay counted. `calls` were made to it, the last at `added`; `short` of them were
-    /// answered and over too soon; `wrong_entries` were made.
+    /// against anybody; else those stay counted that may have been dialled.
     #[must_use]
     pub fn decided(&self, facts: &Facts<'_>, came: Came, calls: Calls) -> Settle {
         let mut settle = Settle::default();
         let add = |key: Key, windows: Vec<Window>, cost| Meter { key, windows, cost, for_all: false, until: None };
         let success = came == Came::ToSuccess;
-        for area in self.areas(facts) {
-            let [ended, ended_long, lost, lost_long] = history(&area);
+        let areas = self.areas(facts);
+        for area in areas.iter().filter(|_| self.settings.guard.judge_from > 0) {
+            let [ended, ended_long, lost, lost_long] = history(area);
             settle.add.extend([ended, ended_long].map(|(key, window)| add(key, vec![window], 1)));
             if !success {
                 settle.add.extend([lost, lost_long].map(|(key, window)| add(key, vec![window], 1)));
             }
         }
-        let night = self.night(facts, calls.added).map(|(key, _)| (key, vec![self.night_window()]));
+        let taken_back = if success { calls.made } else { calls.not_dialled };
+        if taken_back > 0 {
+            let night = self.night(facts, calls.added).map(|(key, _)| (key, vec![self.night_window()]));
+            let counted = self.counted(facts).into_iter().flat_map(|(_, key, windows)| grouped(&key, &windows));
+            let counted = counted.chain(night);
+            settle.give_back = counted.map(|(key, windows)| back(key, &windows, taken_back, calls.added)).collect();
+        }
         match came {
             Came::ToSuccess => {
-                let counted = self.counted(facts).into_iter().flat_map(|(_, key, windows)| grouped(&key, &windows));
-                let counted = counted.chain(night);
-                settle.give_back = counted.map(|(key, windows)| back(key, &windows, calls.made, calls.added)).collect();
                 settle.clear = self.runs(facts).into_iter().map(|run| run.key).collect();
-                settle.lift = self.areas(facts).map(|area| bar_key("area", &area)).into();
+                let judged = areas.iter().filter(|_| self.settings.guard.judge_from > 0);
+                settle.lift = judged.map(|area| bar_key("area", area)).collect();
             }
             Came::ToNothing => self.count_more(&mut settle, facts, calls),
             Came::ToReport => {
@@ -68,9 +72,9 @@ impl Guard {
                 }
             }
         }
-        if calls.wrong_entries > 0 {
-            settle.fail = self.runs(facts).into_iter().map(|run| (run, calls.wrong_entries)).collect();
-        }
+        let by = |place: usize| calls.failures.saturating_add(u32::from(place > 0 && calls.alternate));
+        let grown = self.runs(facts).into_iter().enumerate().map(|(place, run)| (run, by(place)));
+        settle.fail = grown.filter(|(_, by)| *by > 0).collect();
     }
 
     fn reported(&self, facts: &Facts<'_>) -> Bar {

@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
+pub use super::kept::StoredBar;
 use super::{
-    kept::{Row, StoredBar},
+    kept::Row,
     meter::{Key, Log, Meter},
 };
 use crate::time::Timestamp;

@@ -113,6 +113,12 @@ pub(super) const CHECK: u8 = 5;
 /// Problems of erasing.
 pub(super) const ERASE: u8 = 6;
 
+/// Problems of a redial.
+pub(super) const REDIAL: u8 = 7;
+
+/// Problems of what operators do about limits.
+pub(super) const GUARDING: u8 = 8;
+
 /// Every request may meet these.
 const ALWAYS: &[Code] = &[
     Code::Malformed,
@@ -131,6 +137,7 @@ const fn codes(set: u8) -> &'static [Code] {
         LIST => &[Code::OutOfRange, Code::InvalidNumber, Code::TooMany],
         CREATE => &[
             Code::CountryNotAllowed,
+            Code::Barred,
             Code::NumberTypeNotAllowed,
             Code::BodyTimeout,
             Code::AlreadyPending,
@@ -147,6 +154,7 @@ const fn codes(set: u8) -> &'static [Code] {
             Code::CarriersAway,
         ],
         CHANGE => &[Code::NotFound, Code::NotPending, Code::NotNow, Code::NoCallsLeft],
+        REDIAL => &[Code::Barred, Code::NotFound, Code::NotPending, Code::NotNow, Code::NoCallsLeft, Code::TooMany],
         CHECK => &[
             Code::NotFound,
             Code::BodyTimeout,
@@ -155,6 +163,14 @@ const fn codes(set: u8) -> &'static [Code] {
             Code::WrongMode,
             Code::TooLarge,
             Code::UnsupportedMediaType,
+            Code::OutOfRange,
+        ],
+        GUARDING => &[
+            Code::BodyTimeout,
+            Code::TooLarge,
+            Code::UnsupportedMediaType,
+            Code::InvalidNumber,
+            Code::NotCallable,
             Code::OutOfRange,
         ],
         ERASE => &[

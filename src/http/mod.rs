@@ -15,6 +15,7 @@ mod edge;
 mod erasure;
 mod events;
 mod exports;
+mod guarding;
 mod health;
 mod limits;
 mod measure;
@@ -254,6 +255,9 @@ fn url_map() -> OpenApiRouter<App> {
         .routes(routes!(caller_ids::card))
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letters::revive))
+        .routes(routes!(guarding::read))
+        .routes(routes!(guarding::bar))
+        .routes(routes!(guarding::lift))
         .routes(routes!(health::alive))
         .routes(routes!(health::alive_alias))
         .routes(routes!(health::ready))
@@ -362,13 +366,13 @@ impl FromRequestParts<App> for Calls {
 }
 
 /// A caller whose key has the scope `admin`.
-struct Admin;
+struct Admin(Caller);
 
 impl FromRequestParts<App> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut request::Parts, app: &App) -> Result<Self, Problem> {
-        app.keys.caller(&parts.headers)?.require(Scope::Admin).map(|_| Self)
+        app.keys.caller(&parts.headers)?.require(Scope::Admin).map(Self)
     }
 }
 

@@ -11,7 +11,10 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{gateway::Refusal, id::VerificationId};
+use crate::{
+    gateway::{LimitName, Refusal},
+    id::VerificationId,
+};
 
 /// The media type of a problem document.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -71,6 +74,8 @@ codes! {
     CountryNotAllowed = FORBIDDEN, "country_not_allowed", "Numbers of this country are not called";
     /// Numbers of this kind are not called.
     NumberTypeNotAllowed = FORBIDDEN, "number_type_not_allowed", "Numbers of this kind are not called";
+    /// The number, its prefix, country or account may not be called: an operator, a report or a rule forbids it.
+    Barred = FORBIDDEN, "barred", "This call is not made";
     /// Nothing there that this key may see.
     NotFound = NOT_FOUND, "not_found", "There is nothing here";
     /// The address is known, the method is not.
@@ -151,6 +156,10 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     limit: Option<Cow<'static, str>>,
+    /// What else may be done about it: `wait`, `another_number`, `operator`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    instead: Vec<&'static str>,
     /// The verification that is in the way; only its owner is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     verification: Option<String>,
@@ -192,6 +201,7 @@ impl Problem {
                 detail: None,
                 retry_after: None,
                 limit: None,
+                instead: Vec::new(),
                 verification: None,
                 errors: Vec::new(),
             },
@@ -217,6 +227,13 @@ impl Problem {
     #[must_use]
     pub fn limit(mut self, limit: impl Into<Cow<'static, str>>) -> Self {
         self.0.document.limit = Some(limit.into());
+        self
+    }
+
+    /// Says what else may be done about a limit.
+    #[must_use]
+    pub fn instead(mut self, limit: LimitName) -> Self {
+        self.0.document.instead = limit.instead().iter().map(|instead| instead.as_str()).collect();
         self
     }
 
@@ -336,8 +353,15 @@ impl From<Refusal> for Problem {
             Refusal::NotNow { retry_after } => Self::new(Code::NotNow).detail(told).retry_after(retry_after),
             Refusal::WrongMode => Self::new(Code::WrongMode).detail(told),
             Refusal::NoCallsLeft => Self::new(Code::NoCallsLeft).detail(told),
-            Refusal::TooMany { limit, retry_after } => {
-                Self::new(Code::TooMany).detail(told).limit(limit).retry_after(retry_after)
+            Refusal::Limited { limit, retry_after } => {
+                Self::new(Code::TooMany).detail(told).limit(limit.as_str()).instead(limit).retry_after(retry_after)
+            }
+            Refusal::Barred { limit, retry_after } => {
+                let problem = Self::new(Code::Barred).detail(told).limit(limit.as_str()).instead(limit);
+                match retry_after {
+                    Some(seconds) => problem.retry_after(seconds),
+                    None => problem,
+                }
             }
             Refusal::Overloaded => overloaded(),
             Refusal::StoreAway => Self::new(Code::StoreAway).detail(told).retry_after(AWAY_RETRY_SECS),
@@ -397,7 +421,8 @@ mod tests {
             Refusal::NotNow { retry_after: 7 },
             Refusal::WrongMode,
             Refusal::NoCallsLeft,
-            Refusal::TooMany { limit: "calls_per_number", retry_after: 7 },
+            Refusal::Limited { limit: LimitName::Number, retry_after: 7 },
+            Refusal::Barred { limit: LimitName::NeverCall, retry_after: None },
             Refusal::Overloaded,
             Refusal::StoreAway,
             Refusal::CarriersAway,
@@ -438,6 +463,7 @@ mod tests {
         403 forbidden
         403 country_not_allowed
         403 number_type_not_allowed
+        403 barred
         404 not_found
         405 method_not_allowed
         408 body_timeout

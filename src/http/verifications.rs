@@ -277,7 +277,7 @@ pub(super) async fn cancel(
 #[utoipa::path(post, path = "/v1/verifications/{id}/redial", operation_id = "redial_verification", tag = "verifications",
     params(("id" = String, Path, description = "Its id.")),
     responses((status = 200, body = VerificationDocument, description = "The verification, with its new call."),
-        Problems<{ docs::CHANGE }>))]
+        Problems<{ docs::REDIAL }>))]
 pub(super) async fn redial(
     State(app): State<App>,
     Named(id): Named,

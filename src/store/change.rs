@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Commit, NewEffect, StoreError, Tally, codec, listing::CallPlace};
 use crate::{
+    guard::step::{Settle, Take},
     id::{NumberHash, VerificationId},
     time::Timestamp,
     verification::CallRecord,
@@ -24,6 +25,8 @@ pub(super) struct Change {
     pub(super) effects: Vec<NewEffect>,
     pub(super) records: Vec<Record>,
     pub(super) tally: Option<Tally>,
+    pub(super) take: Take,
+    pub(super) settle: Settle,
     pub(super) release: bool,
     pub(super) keep_for: Duration,
     pub(super) keep_records_for: Duration,
@@ -61,6 +64,8 @@ impl Change {
             effects: commit.effects,
             records,
             tally: commit.tally,
+            take: commit.take,
+            settle: commit.settle,
             release: commit.release,
             keep_for: commit.keep_for,
             keep_records_for: commit.keep_records_for,

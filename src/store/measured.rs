@@ -11,6 +11,10 @@ use super::{
     Page, Pending, Remembered, Store, StoreError, StoreHealth, TallyQuery, Waiting,
 };
 use crate::{
+    guard::{
+        meter::Key,
+        step::{Answer, Settle, StoredBar, Take},
+    },
     id::{CallId, EffectId, NumberHash, VerificationId},
     time::Timestamp,
     verification::{CallRecord, Delivery, Verification},
@@ -27,6 +31,7 @@ pub(super) struct Measured {
     hold: Histogram,
     key: Histogram,
     list: Histogram,
+    guard: Histogram,
     check: Histogram,
 }
 
@@ -47,6 +52,7 @@ impl Measured {
             hold: of("hold"),
             key: of("key"),
             list: of("list"),
+            guard: of("guard"),
             check: of("check"),
         }
     }
@@ -101,6 +107,18 @@ impl Store for Measured {
 
     fn commit<'a>(&'a self, change: Commit<'a>) -> Pending<'a, Committed> {
         timed(&self.commit, self.store.commit(change))
+    }
+
+    fn admit<'a>(&'a self, take: &'a Take) -> Pending<'a, (Timestamp, Answer)> {
+        timed(&self.guard, self.store.admit(take))
+    }
+
+    fn settle<'a>(&'a self, settle: &'a Settle) -> Pending<'a, Timestamp> {
+        timed(&self.guard, self.store.settle(settle))
+    }
+
+    fn bars(&self, limit: usize) -> Pending<'_, Vec<(Key, StoredBar)>> {
+        timed(&self.guard, self.store.bars(limit))
     }
 
     fn due(&self, limit: usize) -> Pending<'_, Due> {

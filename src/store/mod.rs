@@ -16,6 +16,10 @@ mod tally;
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
+    guard::{
+        meter::Key,
+        step::{Answer, Settle, Stop, StoredBar, Take},
+    },
     id::{CallId, EffectId, NumberHash, VerificationId},
     outcome::{Fault, Reason, Status},
     phone::{CountryCode, LastDigits},
@@ -119,6 +123,17 @@ pub trait Store: Send + Sync {
 
     /// Takes records out of the call log and what its index knows of them; says how many were there.
     fn erase<'a>(&'a self, records: &'a [CallRecord]) -> Pending<'a, usize>;
+
+    /// Looks at what the guard asks for and takes all of it or nothing: the step that creates and commits carry, by itself.
+    /// Where nothing is to be added it is only looked at.
+    fn admit<'a>(&'a self, take: &'a Take) -> Pending<'a, (Timestamp, Answer)>;
+
+    /// Sets right what the guard counted, by itself; says when.
+    fn settle<'a>(&'a self, settle: &'a Settle) -> Pending<'a, Timestamp>;
+
+    /// Bars that stand now, at most `limit`, those that end first before the others.
+    fn bars(&self, limit: usize) -> Pending<'_, Vec<(Key, StoredBar)>>;
+
     /// What was counted in some spans, those without anything too, in their order. A span that is kept no longer is empty.
     fn tallies(&self, query: TallyQuery) -> Pending<'_, Vec<Counts>>;
 
@@ -157,6 +172,10 @@ pub struct Commit<'a> {
     pub records: Vec<CallRecord>,
     /// What is counted, where the change settles the verification: with the change, so once.
     pub tally: Option<Tally>,
+    /// What the guard has to take together with the change; where anything stands against it, nothing is written.
+    pub take: Take,
+    /// What the guard sets right with the change.
+    pub settle: Settle,
     /// Whether the number of the first target is let go: the verification is final and no call of it is alive.
     pub release: bool,
     /// How long the verification is kept from now on.
@@ -240,6 +259,15 @@ impl DeadLetter {
 pub enum Created {
     /// It is written. The time is the store's.
     Done(Timestamp),
+    /// It is written, and what the guard asked for is taken with it.
+    Admitted {
+        /// The store's time.
+        at: Timestamp,
+        /// What each meter holds now, over each of its windows.
+        seen: Vec<Vec<u64>>,
+    },
+    /// Something of what the guard asked for stands against it. Nothing is written.
+    Barred(Stop),
     /// The number is held by another verification that is pending.
     NumberHeld {
         /// Which.
@@ -252,10 +280,12 @@ pub enum Created {
 }
 
 /// What came of [`Store::commit`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Committed {
-    /// It is written. The time is the store's.
+    /// It is written, and what the guard asked for is taken. The time is the store's.
     Done(Timestamp),
+    /// Something of what the guard asked for stands against it. Nothing is written.
+    Barred(Stop),
     /// Somebody else was faster, or it is not there: read again.
     Conflict,
     /// `before` has passed by the store's clock, which is given.

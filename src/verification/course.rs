@@ -38,6 +38,12 @@ impl Step<'_> {
         }
         self.v.next = None;
         self.v.turn = self.v.turn.saturating_add(1);
+        // A call that nobody dialled goes on through its next carrier with what was counted for it.
+        let before = self.v.calls.last().filter(|call| {
+            call.placement == Placement::Refused && call.target == target && call.route.checked_add(1) == Some(route)
+        });
+        let shared = before.and_then(|call| call.admission);
+        let admission = self.v.promised.take().or(shared);
         self.v.calls.push(Call {
             target,
             route,
@@ -65,6 +71,7 @@ impl Step<'_> {
             try_next_route: false,
             attestation: None,
             price: None,
+            admission,
         });
         self.note(Some(index), What::Queued);
         self.out.effects.push(Effect::Place { call: index });

@@ -16,8 +16,8 @@ use crate::{dtmf::Digits, id::CallToken, outcome::Attestation, phone::E164};
 
 pub use record::{CallRecord, Delivery};
 pub use state::{
-    AnsweredBy, Call, Cause, End, EntryClass, Event, Leg, Placement, Policy, Price, Request, Route, Seed, Target,
-    Verification, What,
+    Admission, AnsweredBy, Call, Cause, End, EntryClass, Event, Leg, Placement, Policy, Price, Request, Route, Seed,
+    Target, Verification, What,
 };
 
 /// Something that happened to a verification.

@@ -58,6 +58,7 @@ impl Verification {
             seed: Secret::new(Seed::from(seed)),
             block_requested: false,
             trace: None,
+            promised: None,
         };
         let mut step = Step { v: &mut new, now, flow, out: Stepped::default() };
         step.queue_call(0, 0);

@@ -7,6 +7,7 @@ mod creates;
 mod faults;
 pub(crate) mod faulty;
 mod history;
+mod limits;
 mod reports;
 mod secrets;
 mod world;

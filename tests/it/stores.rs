@@ -81,6 +81,13 @@ conformance! {
     far_back:
         what_is_rare_is_found_however_far_back
         what_is_erased_leaves_nothing_in_the_index;
+    guarded:
+        what_stands_against_a_change_keeps_it_out
+        who_holds_a_number_comes_before_what_is_counted
+        of_a_thousand_at_once_so_many_are_admitted_as_there_is_room_for
+        rows_pause_and_end
+        bars_are_set_told_and_lifted
+        what_is_counted_ends_by_itself;
     tallies:
         what_is_settled_is_counted_once
         of_many_that_settle_at_once_one_counts

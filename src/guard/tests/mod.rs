@@ -127,7 +127,7 @@ impl World {
             Callee::Reports => (Some(15), Came::ToReport),
         };
         let short = u64::from(came == Came::ToNothing && talked.is_some_and(|seconds| seconds < 6));
-        let calls = Calls { made: 1, added: self.now, short, wrong_entries: 0 };
+        let calls = Calls { made: 1, added: self.now, not_dialled: 0, short, failures: 0, alternate: false };
         let talked = talked.map(Duration::from_secs);
         let end = self.now.plus(talked.map_or(Duration::from_secs(30), |talked| talked + Duration::from_secs(8)));
         for settle in [

@@ -39,6 +39,8 @@ pub(super) const BLOCK: u8 = b'b';
 pub(super) const NOTED: u8 = b'w';
 /// By span, then kind: how many were counted.
 pub(super) const TALLY: u8 = b't';
+/// What the guard counts, and its bars, by their own key: when it ends, in ms (8 bytes), then what the guard keeps.
+pub(super) const GUARD: u8 = b'g';
 /// By the time of expiry, then key: nothing.
 pub(super) const EXPIRY: u8 = b'e';
 /// What belongs to the store as a whole.
@@ -125,6 +127,10 @@ pub(super) fn noted(id: VerificationId) -> Vec<u8> {
 /// What the keys of a span's tallies begin with.
 pub(super) fn tallies(span: Span, index: u64) -> Vec<u8> {
     key(TALLY, &[&[span.letter()], &index.to_be_bytes()])
+}
+
+pub(super) fn guarded(name: &str) -> Vec<u8> {
+    key(GUARD, &[name.as_bytes()])
 }
 
 pub(super) fn expiry(at: Timestamp, key_of: &[u8]) -> Vec<u8> {

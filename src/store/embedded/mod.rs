@@ -2,6 +2,7 @@
 //! same operations over an ordered table; only the table differs. One ringproof uses it at a time.
 
 mod disk;
+mod guarded;
 mod index;
 mod keys;
 mod ops;
@@ -33,6 +34,10 @@ use super::{
     change::Change, codec, listing::CallPlace, rows::Row,
 };
 use crate::{
+    guard::{
+        meter::Key,
+        step::{Answer, Settle, StoredBar, Take},
+    },
     id::{CallId, EffectId, NumberHash, VerificationId},
     time::{Clock, Timestamp},
     verification::{CallRecord, Delivery, Verification},
@@ -153,7 +158,7 @@ impl Store for Embedded {
             let id = change.value.id;
             let change = Change::of(change)?;
             let created = self.write(move |table, now| ops::create(table, now, change)).await?;
-            if let Created::Done(_) = created {
+            if let Created::Done(_) | Created::Admitted { .. } = created {
                 self.tell(id);
             }
             Ok(created)
@@ -179,6 +184,20 @@ impl Store for Embedded {
             }
             Ok(committed)
         })
+    }
+
+    fn admit<'a>(&'a self, take: &'a Take) -> Pending<'a, (Timestamp, Answer)> {
+        let take = take.clone();
+        Box::pin(self.write(move |table, now| Ok((now, guarded::take(table, now, &take)?))))
+    }
+
+    fn settle<'a>(&'a self, settle: &'a Settle) -> Pending<'a, Timestamp> {
+        let settle = settle.clone();
+        Box::pin(self.write(move |table, now| guarded::settle(table, now, &settle).map(|()| now)))
+    }
+
+    fn bars(&self, limit: usize) -> Pending<'_, Vec<(Key, StoredBar)>> {
+        Box::pin(async move { self.read(|table, now| guarded::bars(table, now, limit)) })
     }
 
     fn due(&self, limit: usize) -> Pending<'_, Due> {

@@ -10,12 +10,13 @@ use super::{
         codec, listing,
         rows::Row,
     },
-    index, keys,
+    guarded, index, keys,
     table::{Read, Write},
     tallies,
     values::{Buried, Hold, Kept, Log, Memory, Noted, Stored},
 };
 use crate::{
+    guard::step::Answer,
     id::{EffectId, NumberHash, VerificationId},
     time::Timestamp,
     verification::Delivery,
@@ -53,6 +54,13 @@ pub(super) fn create(table: &mut dyn Write, now: Timestamp, change: Change) -> R
             let client = stored(table, by, now)?.map(|holder| holder.client).unwrap_or_default();
             return Ok(Created::NumberHeld { by, client });
         }
+    }
+    let answer = guarded::take(table, now, &change.take)?;
+    if let Answer::Refused(stop) = answer {
+        return Ok(Created::Barred(stop));
+    }
+    let asked = !change.take.is_empty();
+    if let Some(number) = change.number {
         put_hold(table, number, change.id, now.plus(change.keep_for))?;
     }
     table.put(&index_entry(keys::client(&change.client), change.id), &[])?;
@@ -60,7 +68,10 @@ pub(super) fn create(table: &mut dyn Write, now: Timestamp, change: Change) -> R
         table.put(&index_entry(keys::reference(&change.client, reference), change.id), &[])?;
     }
     write(table, now, change, None)?;
-    Ok(Created::Done(now))
+    Ok(match answer {
+        Answer::Allowed { seen } if asked => Created::Admitted { at: now, seen },
+        Answer::Allowed { .. } | Answer::Refused(_) => Created::Done(now),
+    })
 }
 
 pub(super) fn commit(table: &mut dyn Write, now: Timestamp, change: Change) -> Result<Committed, StoreError> {
@@ -74,9 +85,13 @@ pub(super) fn commit(table: &mut dyn Write, now: Timestamp, change: Change) -> R
     if change.before.is_some_and(|before| now >= before) {
         return Ok(Committed::TooLate(now));
     }
+    if let Answer::Refused(stop) = guarded::take(table, now, &change.take)? {
+        return Ok(Committed::Barred(stop));
+    }
     if let Some(number) = change.number.filter(|_| change.release) {
         release(table, number, change.id)?;
     }
+    guarded::settle(table, now, &change.settle)?;
     write(table, now, change, Some(&found))?;
     Ok(Committed::Done(now))
 }

@@ -4,9 +4,11 @@
 -- KEYS[5] index of the reference, or the same as KEYS[4]    then those of what follows
 -- ARGV[1] the value with its head    ARGV[2] ms to keep it    ARGV[3] bare id    ARGV[4] raw id, then the client's name
 -- ARGV[5] deadline in ms, or ''    ARGV[6] ms to keep index entries    ARGV[7] raw time before which they go
--- ARGV[8..] what follows, as in write.lua
+-- ARGV[8] how many arguments the guard has    ARGV[9..] those, as in `take` of meter.lua, then what follows, as in write.lua
 --
 -- Returns: the time in ms when it is written, -1 when the id is taken, or who holds the number: raw id, then client.
+-- Where the guard has arguments: {1, the time in ms, what each meter holds} when it is written and taken, {0, what stands
+-- against it} when nothing is written.
 
 local now = clock()
 local found = redis.call('GET', KEYS[1])
@@ -18,6 +20,12 @@ end
 local id = string.sub(ARGV[4], 1, 22)
 local holder = redis.call('GET', KEYS[3])
 if holder and string.sub(holder, 1, 22) ~= id then return holder end
+local after, seen = 9 + ARGV[8], nil
+if after > 9 then
+  local taken, what = take(now, 9, after)
+  if not taken then return { 0, what } end
+  seen = what
+end
 
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 redis.call('SET', KEYS[3], ARGV[4], 'PX', ARGV[2])
@@ -32,5 +40,6 @@ for i = 4, KEYS[5] == KEYS[4] and 4 or 5 do
   end
 end
 redis.call('PUBLISH', 'rp1:changes:' .. ARGV[3], '')
-follow(now, 8)
+follow(now, after)
+if seen then return { 1, now, seen } end
 return now

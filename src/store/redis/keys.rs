@@ -5,7 +5,10 @@ use data_encoding::BASE32_NOPAD;
 use sha2::{Digest, Sha256};
 
 use super::super::Span;
-use crate::id::{EffectId, NumberHash, Partition, VerificationId};
+use crate::{
+    guard::{meter::Key, step::StoredBar},
+    id::{EffectId, NumberHash, Partition, VerificationId},
+};
 
 /// What the names of the channels begin with on which changes are told, one for each verification.
 pub(super) const CHANGES: &str = "rp1:changes";
@@ -120,6 +123,24 @@ pub(super) fn number_key() -> String {
 /// Where a probe writes.
 pub(super) fn probe(partition: Partition) -> String {
     format!("rp1:{{p{partition}}}:probe")
+}
+
+/// What stands before the guard's own name in a key: all of them in one slot, since one script takes them together.
+const GUARD: &str = "rp1:{g}:";
+
+/// What the guard counts, or a bar.
+pub(super) fn guarded(key: &Key) -> String {
+    [GUARD, key.as_str()].concat()
+}
+
+/// What a bar is about, from its key.
+pub(super) fn guarded_name(key: &str) -> Option<&str> {
+    key.strip_prefix(GUARD)?.strip_prefix(StoredBar::SCOPE)?.strip_prefix(':')
+}
+
+/// Keys of bars by when they end.
+pub(super) fn bars() -> String {
+    [GUARD, "bars"].concat()
 }
 
 /// Bytes of the hash of a reference in a key.

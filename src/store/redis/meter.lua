@@ -1,14 +1,9 @@
 -- Not an operation: the step of the guard, as `src/guard/step.rs` has it, to be put in front of the bodies of operations.
 -- It looks at bars, runs and meters, and counts when nothing stands against it. It knows no limit.
 --
--- KEYS: all that it touches
--- ARGV: see `take` below
+-- KEYS: none of what it touches: in a cluster it runs in operations of its own, elsewhere nobody needs them
+-- ARGV: see `take` and `set_right` below
 -- Returns: nothing
-
-local function moment()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
-end
 
 -- Times and amounts of a meter, oldest first.
 local function entries(key)
@@ -20,7 +15,7 @@ local function entries(key)
   return times, amounts
 end
 
-local function write(key, times, amounts, now, span)
+local function write_entries(key, times, amounts, now, span)
   local parts = {}
   for i = 1, #times do parts[i] = struct.pack('>I6I6', times[i], amounts[i]) end
   local left = #times > 0 and times[#times] + span - now or 0
@@ -51,7 +46,7 @@ local function wait(times, amounts, now, span, most, cost)
 end
 
 -- Adds to a meter and forgets what is too old.
-local function count(key, times, amounts, now, amount, span, grain)
+local function add(key, times, amounts, now, amount, span, grain)
   local t, a = {}, {}
   for i = 1, #times do
     if times[i] + span > now then t[#t + 1], a[#a + 1] = times[i], amounts[i] end
@@ -62,11 +57,11 @@ local function count(key, times, amounts, now, amount, span, grain)
   else
     t[last + 1], a[last + 1] = now, amount
   end
-  write(key, t, a, now, span)
+  write_entries(key, t, a, now, span)
   return t, a
 end
 
--- Takes everything from ARGV[at] to the end, or nothing, any number of:
+-- Takes everything from ARGV[at] to before ARGV[stop_at], or nothing, any number of:
 --   'b' · key of a bar
 --   'r' · key of a run · how many at most · ms to keep it · number of pauses · pauses in ms …
 --   'm' · key of a meter · cost · 1 when it holds for all · ms since 1970 from when on it does not hold, or 0 · longest window in ms ·
@@ -74,14 +69,14 @@ end
 --
 -- Returns whether it was taken, and: what each meter holds in each window, one after another; or what stands against it
 -- longest: kind, place among its kind (from 0), window (from 0), ms or -1, how much was seen, why.
-local function take(now, at)
+local function take(now, at, stop_at)
   local worst, allowed, looked = nil, false, false
   local probes, runs, meters = {}, {}, {}
   local places = { b = 0, r = 0, m = 0 }
   local function stop(kind, place, window, ms, seen, why)
     if not worst or (worst[4] >= 0 and (ms < 0 or ms > worst[4])) then worst = { kind, place, window, ms, seen, why } end
   end
-  while ARGV[at] do
+  while at < stop_at do
     local kind, key = ARGV[at], ARGV[at + 1]
     local place = places[kind]
     places[kind] = place + 1
@@ -140,11 +135,70 @@ local function take(now, at)
     local m, key, times, amounts = meter[1], meter[2], meter[3], meter[4]
     local cost = tonumber(ARGV[m + 2])
     if cost > 0 then
-      times, amounts = count(key, times, amounts, now, cost, tonumber(ARGV[m + 5]), tonumber(ARGV[m + 6]))
+      times, amounts = add(key, times, amounts, now, cost, tonumber(ARGV[m + 5]), tonumber(ARGV[m + 6]))
     end
     for w = 1, tonumber(ARGV[m + 7]) do
       seen[#seen + 1] = sum(times, amounts, now, tonumber(ARGV[m + 6 + 2 * w]))
     end
   end
   return true, seen
+end
+
+-- Sets right what ARGV has from `at` to before `stop_at`, any number of:
+--   'g' · key of a meter · its longest window in ms · its grain in ms · how much is taken back · when it was counted, in ms
+--   'a' · key of a meter · what is added · its longest window in ms · its grain in ms
+--   'c' · key that is cleared
+--   'f' · key of a run · by how many it grows · ms to keep it
+--   'l' · key of a bar that is lifted, unless an operator set it
+--   'u' · key of a bar that is set · index of all bars · sense and whether an operator sets it · ms it holds
+--       · ms until it lets one through, or -1 · how often then in ms · why
+local function set_right(now, at, stop_at)
+  while at < stop_at do
+    local kind, key = ARGV[at], ARGV[at + 1]
+    if kind == 'g' then
+      local grain, left = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
+      local last = math.floor(tonumber(ARGV[at + 5]) / grain)
+      local times, amounts = entries(key)
+      for i = #times, 1, -1 do
+        if left > 0 and math.floor(times[i] / grain) <= last then
+          local taken = math.min(left, amounts[i])
+          amounts[i], left = amounts[i] - taken, left - taken
+        end
+      end
+      local t, a = {}, {}
+      for i = 1, #times do
+        if amounts[i] > 0 then t[#t + 1], a[#a + 1] = times[i], amounts[i] end
+      end
+      write_entries(key, t, a, now, tonumber(ARGV[at + 2]))
+      at = at + 6
+    elseif kind == 'a' then
+      local times, amounts = entries(key)
+      add(key, times, amounts, now, tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]))
+      at = at + 5
+    elseif kind == 'c' then
+      redis.call('DEL', key)
+      at = at + 2
+    elseif kind == 'f' then
+      local kept = redis.call('GET', key)
+      local many, until_ = 0, 0
+      if kept then many, until_ = struct.unpack('>I4I6', kept) end
+      local ms = math.max(tonumber(ARGV[at + 3]), until_ - now, 1)
+      redis.call('SET', key, struct.pack('>I4I6', many + tonumber(ARGV[at + 2]), until_), 'PX', ms)
+      at = at + 4
+    elseif kind == 'l' then
+      local bar = redis.call('GET', key)
+      if bar and string.sub(bar, 2, 2) ~= 'p' then redis.call('DEL', key) end
+      at = at + 2
+    else
+      local bar, sense = redis.call('GET', key), ARGV[at + 3]
+      if string.sub(sense, 2, 2) == 'p' or not (bar and string.sub(bar, 2, 2) == 'p') then
+        local holds, first = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
+        local times = struct.pack('>I6I6I4', now + holds, first < 0 and 0 or now + first, tonumber(ARGV[at + 6]))
+        redis.call('SET', key, sense .. times .. ARGV[at + 7], 'PX', math.max(holds, 1))
+        redis.call('ZADD', ARGV[at + 2], now + holds, key)
+        if redis.call('PTTL', ARGV[at + 2]) < holds then redis.call('PEXPIRE', ARGV[at + 2], holds) end
+      end
+      at = at + 8
+    end
+  end
 end

@@ -4,6 +4,7 @@
 
 mod faults;
 mod feed;
+mod guarded;
 mod keys;
 mod lanes;
 mod link;
@@ -15,6 +16,7 @@ mod servers;
 mod setup;
 mod tallies;
 mod wire;
+mod writing;
 
 use std::{
     fmt,
@@ -38,9 +40,13 @@ use self::{
 use super::{
     CHANGES_KEPT, CallQuery, Changed, Commit, Committed, Counts, Created, DeadLetter, Due, Held, IdempotencyKey,
     ListQuery, Outgoing, Page, Pending, Remembered, Servers, Store, StoreError, StoreHealth, TallyQuery, Waiting,
-    change::Change, codec, listing::short_time, rows::Row,
+    codec,
 };
 use crate::{
+    guard::{
+        meter::Key,
+        step::{Answer, Settle, StoredBar, Take},
+    },
     id::{CallId, EffectId, NumberHash, Partition, VerificationId},
     time::Timestamp,
     verification::{CallRecord, Delivery, Verification},
@@ -112,118 +118,6 @@ impl Redis {
     fn mark(&self) -> [u8; wire::MARK_BYTES] {
         let [_, _, mark @ ..] = self.marks.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         mark
-    }
-
-    /// What follows a value, as `write.lua` takes it: keys, and arguments.
-    fn following(change: &Change) -> (Vec<String>, Vec<Vec<u8>>) {
-        let partition = change.id.partition();
-        let keep_effects = change.keep_for.max(change.keep_records_for);
-        let (mut keys, mut arguments) = (Vec::new(), Vec::new());
-        for effect in &change.effects {
-            let (outbox, key) = (keys::outbox(partition), keys::effect(effect.id));
-            arguments.extend([
-                b"e".to_vec(),
-                outbox.clone().into_bytes(),
-                key.clone().into_bytes(),
-                effect.id.to_string().into_bytes(),
-                number(whole_ms(effect.due_after)),
-                ms(keep_effects),
-                wire::effect_tail(effect),
-            ]);
-            keys.extend([outbox, key]);
-        }
-        for record in &change.records {
-            let (log, index) = (keys::log(partition), keys::log_index(partition));
-            let row = Row::of(&record.record);
-            arguments.extend([
-                b"l".to_vec(),
-                log.clone().into_bytes(),
-                ms(change.keep_records_for),
-                record.place.as_bytes().to_vec(),
-                wire::entry_tail(record),
-                index.clone().into_bytes(),
-                keys::log_blocks(partition).into_bytes(),
-                [row.class.as_slice(), &row.marks].concat(),
-            ]);
-            keys.extend([log, index]);
-        }
-        tallies::following(change, &mut keys, &mut arguments);
-        if let Some(held) = change.number.filter(|_| change.release) {
-            let hold = keys::hold(held);
-            arguments.extend([b"h".to_vec(), hold.clone().into_bytes(), change.id.as_bytes().to_vec()]);
-            keys.push(hold);
-        }
-        (keys, arguments)
-    }
-
-    async fn create_one(&self, commit: Commit<'_>) -> Result<Created, StoreError> {
-        let change = Change::of(commit)?;
-        let partition = change.id.partition();
-        let client = keys::client(partition, &change.client);
-        let reference = change.reference.as_ref();
-        let reference =
-            reference.map_or_else(|| client.clone(), |name| keys::reference(partition, &change.client, name));
-        // A value without a number holds nothing that others ask for.
-        let hold = change.number.map_or_else(|| keys::no_hold(change.id), keys::hold);
-        let keep_index = change.keep_for.saturating_add(INDEX_MARGIN);
-        let mut keys = vec![keys::value(change.id), keys::deadlines(partition), hold, client, reference];
-        let mut arguments = vec![
-            wire::value(&change, self.mark()),
-            ms(change.keep_for),
-            change.id.bare().into_bytes(),
-            [change.id.as_bytes(), change.client.as_bytes()].concat(),
-            change.deadline.map(|at| number(at.as_ms())).unwrap_or_default(),
-            ms(keep_index),
-            short_time(change.id.made_at().minus(keep_index)).to_vec(),
-        ];
-        let (more_keys, more_arguments) = Self::following(&change);
-        keys.extend(more_keys);
-        arguments.extend(more_arguments);
-        let answer: Value = self.link.run(&scripts::CREATE, &keys, &arguments).await?;
-        if let Value::Int(now @ 1..) = answer {
-            self.tell(change.id);
-            return Ok(Created::Done(time(now)));
-        }
-        if let Value::Int(_) = answer {
-            return Ok(Created::Exists);
-        }
-        let holder: Vec<u8> = redis::from_redis_value(answer).map_err(|error| unreadable(&error.to_string()))?;
-        let (by, client) = wire::holder(&holder).ok_or_else(|| unreadable("a hold"))?;
-        // A hold for an alternate number does not know whose it is.
-        let client = if client.is_empty() {
-            self.load(by).await?.map(|holder| holder.request.client).unwrap_or_default()
-        } else {
-            client
-        };
-        Ok(Created::NumberHeld { by, client })
-    }
-
-    async fn commit_one(&self, commit: Commit<'_>) -> Result<Committed, StoreError> {
-        let change = Change::of(commit)?;
-        let Some(from) = change.revision.checked_sub(1) else { return Ok(Committed::Conflict) };
-        let mut keys = vec![keys::value(change.id), keys::deadlines(change.id.partition())];
-        let optional = |time: Option<Timestamp>| time.map(|time| number(time.as_ms())).unwrap_or_default();
-        let mut arguments = vec![
-            from.to_be_bytes().to_vec(),
-            wire::value(&change, self.mark()),
-            ms(change.keep_for),
-            change.id.bare().into_bytes(),
-            optional(change.deadline),
-            optional(change.before),
-            change.spends.map(|turn| number(turn.into())).unwrap_or_default(),
-        ];
-        let (more_keys, more_arguments) = Self::following(&change);
-        keys.extend(more_keys);
-        arguments.extend(more_arguments);
-        Ok(match self.link.run::<i64>(&scripts::COMMIT, &keys, &arguments).await? {
-            now @ 1.. => {
-                self.tell(change.id);
-                Committed::Done(time(now))
-            }
-            CONFLICT | 0 => Committed::Conflict,
-            SPENT => Committed::Spent,
-            late => Committed::TooLate(time(late.saturating_neg())),
-        })
     }
 
     /// Partitions that one script may touch together: all, unless a cluster keeps them apart.
@@ -341,6 +235,18 @@ impl Store for Redis {
 
     fn commit<'a>(&'a self, change: Commit<'a>) -> Pending<'a, Committed> {
         Box::pin(self.commit_one(change))
+    }
+
+    fn admit<'a>(&'a self, take: &'a Take) -> Pending<'a, (Timestamp, Answer)> {
+        Box::pin(guarded::admit(&self.link, take))
+    }
+
+    fn settle<'a>(&'a self, settle: &'a Settle) -> Pending<'a, Timestamp> {
+        Box::pin(guarded::settle(&self.link, settle))
+    }
+
+    fn bars(&self, limit: usize) -> Pending<'_, Vec<(Key, StoredBar)>> {
+        Box::pin(guarded::bars(&self.link, limit))
     }
 
     fn due(&self, limit: usize) -> Pending<'_, Due> {
@@ -523,13 +429,9 @@ fn unreadable(what: &str) -> StoreError {
     StoreError::Unreadable(what.to_owned())
 }
 
-const CONFLICT: i64 = -1;
-const SPENT: i64 = -2;
 /// Into how many parts the limit of due verifications is divided where all partitions are asked at once: no partition
 /// has its share reserved, so that one that has most of them is not slow.
 const DUE_SHARE: usize = 4;
-/// How long index entries outlast what was known of the value's life when they were written.
-const INDEX_MARGIN: Duration = Duration::from_hours(1);
 /// How long what a probe wrote is kept.
 const PROBE_KEPT: Duration = Duration::from_mins(1);
 /// How old what is known of the settings may be.

@@ -32,8 +32,11 @@ macro_rules! scripts {
 }
 
 scripts! {
-    CREATE = "#!lua", "write.lua", "create.lua";
-    COMMIT = "#!lua", "write.lua", "commit.lua";
+    CREATE = "#!lua", "clock.lua", "meter.lua", "write.lua", "create.lua";
+    COMMIT = "#!lua", "clock.lua", "meter.lua", "write.lua", "commit.lua";
+    ADMIT = "#!lua", "clock.lua", "meter.lua", "admit.lua";
+    SETTLE = "#!lua", "clock.lua", "meter.lua", "settle.lua";
+    BARS = "#!lua", "bars.lua";
     DUE = "#!lua flags=allow-oom", "due.lua";
     WAITING = "#!lua flags=no-writes", "waiting.lua";
     TAKE = "#!lua", "take.lua";

@@ -8,11 +8,6 @@
 -- A value is a head of 20 bytes, then what Rust encoded. The head: revision (4), last turn spent (4), mark of the
 -- attempt that wrote it (6), deadline in ms (6, 0 for none). Numbers are big-endian.
 
-local function clock()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
-end
-
 -- Lets a key live for at least `ms` from now on. To read when it ends costs less than to write it each time, which is
 -- logged and replicated too: it is written for longer, an hour at most.
 -- Says whether it was written.
@@ -99,6 +94,7 @@ end
 --       · what stands before the names of those · class and marks of the row
 --   't' · tallies of the minute · of the hour · ms to keep each · most kinds · kind · kind of the rest
 --       · how many kinds there may be for one more prefix · prefix · prefix of the rest
+--   's' · how many of them · what the guard sets right, as in `set_right` of meter.lua …
 --   'h' · key of the hold that ends · raw id of who must hold it
 local function follow(now, at)
   while ARGV[at] do
@@ -128,6 +124,10 @@ local function follow(now, at)
       count(hour, ARGV[at + 4], most, ARGV[at + 6], ARGV[at + 7])
       count(hour, ARGV[at + 4], tonumber(ARGV[at + 8]), ARGV[at + 9], ARGV[at + 10])
       at = at + 11
+    elseif kind == 's' then
+      local stop_at = at + 2 + tonumber(ARGV[at + 1])
+      set_right(now, at + 2, stop_at)
+      at = stop_at
     else
       if redis.call('GETRANGE', ARGV[at + 1], 0, 21) == ARGV[at + 2] then redis.call('DEL', ARGV[at + 1]) end
       at = at + 3

@@ -372,6 +372,7 @@ fn parts(clock: &Arc<ManualClock>, carrier: &Arc<FakeCarrier>, store: &Arc<Fault
             provider: Arc::clone(carrier) as Arc<dyn Provider>,
             from: vec!["+815012345678".parse().unwrap()],
             countries: Countries::All,
+            free: false,
             placing_at_once: 8,
             calls_per_second: None,
         }],
@@ -384,6 +385,7 @@ fn parts(clock: &Arc<ManualClock>, carrier: &Arc<FakeCarrier>, store: &Arc<Fault
         entropy: Arc::new(SystemEntropy),
         numbers: NumbersConfig { countries: vec!["JP".parse().unwrap()], ..NumbersConfig::default() },
         verification: VerificationConfig { brand: String::from("Contoso"), ..VerificationConfig::default() },
+        guard: ringproof::guard::Settings::unlimited(),
         callbacks: CallbacksConfig {
             secret: Some(Secret::new(String::from(CALLBACK_SECRET))),
             allow_private: true,

@@ -9,6 +9,10 @@ use std::{
 };
 
 use ringproof::{
+    guard::{
+        meter::Key,
+        step::{Answer, Settle, StoredBar, Take},
+    },
     id::{CallId, EffectId, NumberHash, VerificationId},
     store::{
         CallQuery, Changed, Commit, Committed, Counts, Created, DeadLetter, Due, Held, IdempotencyKey, ListQuery,
@@ -88,6 +92,15 @@ impl Store for Faulty {
     }
     fn commit<'a>(&'a self, change: Commit<'a>) -> Pending<'a, Committed> {
         self.run(self.inner.commit(change))
+    }
+    fn admit<'a>(&'a self, take: &'a Take) -> Pending<'a, (Timestamp, Answer)> {
+        self.run(self.inner.admit(take))
+    }
+    fn settle<'a>(&'a self, settle: &'a Settle) -> Pending<'a, Timestamp> {
+        self.run(self.inner.settle(settle))
+    }
+    fn bars(&self, limit: usize) -> Pending<'_, Vec<(Key, StoredBar)>> {
+        self.run(self.inner.bars(limit))
     }
     fn due(&self, limit: usize) -> Pending<'_, Due> {
         self.inner.due(limit)

@@ -93,6 +93,7 @@ pub(super) fn parts(clock: &Arc<ManualClock>, store: &Arc<dyn Store>, carrier: &
             ..NumbersConfig::default()
         },
         verification: VerificationConfig { brand: String::from("Contoso"), ..VerificationConfig::default() },
+        guard: ringproof::guard::Settings::unlimited(),
         callbacks: callbacks(),
         retention: Duration::from_secs(30 * 24 * 3600),
     }
@@ -105,6 +106,7 @@ pub(super) fn configured(name: &str, carrier: &Arc<FakeCarrier>) -> Carrier {
         provider: Arc::clone(carrier) as Arc<dyn ringproof::provider::Provider>,
         from: vec!["+12125550100".parse().unwrap(), "+815012345678".parse().unwrap()],
         countries: Countries::All,
+        free: false,
         placing_at_once: 8,
         calls_per_second: None,
     }
@@ -124,6 +126,14 @@ impl World {
     pub(super) async fn with(clock: Arc<ManualClock>, store: Arc<dyn Store>, carrier: Arc<FakeCarrier>) -> Self {
         let gateway = Gateway::open(parts(&clock, &store, &carrier)).await.unwrap();
         Self { gateway, clock, store, carrier }
+    }
+
+    /// With these limits.
+    pub(super) async fn guarded(settings: ringproof::guard::Settings) -> Self {
+        let (clock, carrier) = (ManualClock::new(), Arc::default());
+        let store = memory(&clock);
+        let parts = Parts { guard: settings, ..parts(&clock, &store, &carrier) };
+        Self { gateway: Gateway::open(parts).await.unwrap(), clock, store, carrier }
     }
 
     /// Another process of the same installation.

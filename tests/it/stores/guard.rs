@@ -15,7 +15,8 @@ use ringproof::{
 use crate::world::redis::Redis;
 
 /// The step with the time given to it, so that it can be virtual.
-const BODY: &str = "local ok, what = take(tonumber(ARGV[1]), 2) if ok then return {1, what} end return {0, what}";
+const BODY: &str =
+    "local ok, what = take(tonumber(ARGV[1]), 2, #ARGV + 1) if ok then return {1, what} end return {0, what}";
 const STEPS: u32 = 5_000;
 
 #[derive(Default)]

@@ -87,6 +87,8 @@ fn commit<'a>(value: &'a Verification, stepped: &Stepped) -> Commit<'a> {
         effects: kept.collect(),
         records: records.collect(),
         tally: Tally::of(value).filter(|_| stepped.effects.contains(&Effect::Report)),
+        take: ringproof::guard::step::Take::default(),
+        settle: ringproof::guard::step::Settle::default(),
         release: value.deadline().is_none(),
         keep_for: KEEP,
         keep_records_for: KEEP,

@@ -89,6 +89,7 @@ pub(crate) fn verification(n: u32, client: &str) -> Verification {
         seed: Secret::new(Seed::from([n as u8; 16])),
         block_requested: false,
         trace: None,
+        promised: None,
     }
 }
 
@@ -107,6 +108,8 @@ pub(crate) fn commit(value: &Verification) -> Commit<'_> {
         effects: Vec::new(),
         records: Vec::new(),
         tally: None,
+        take: ringproof::guard::step::Take::default(),
+        settle: ringproof::guard::step::Settle::default(),
         release: false,
         keep_for: KEEP,
         keep_records_for: KEEP,

@@ -27,10 +27,10 @@ const MAY_NAME: [(&str, &[&str]); 26] = [
     ("sip", &["phone", "dtmf", "time", "secret"]),
     ("guard", &["vocabulary"]),
     // ports and adapters
-    ("store", &["verification", "vocabulary"]),
+    ("store", &["guard", "verification", "vocabulary"]),
     ("provider", &["verification", "callflow", "sip", "span", "vocabulary"]),
     // shell
-    ("gateway", &["provider", "store", "verification", "callflow", "texts", "span", "vocabulary"]),
+    ("gateway", &["guard", "provider", "store", "verification", "callflow", "texts", "span", "vocabulary"]),
     // edge
     ("http", &["gateway", "provider", "verification", "texts", "span", "vocabulary"]),
     ("pages", &["texts", "vocabulary"]),
@@ -38,7 +38,7 @@ const MAY_NAME: [(&str, &[&str]); 26] = [
     ("console", &["gateway", "http", "pages", "verification", "texts", "vocabulary"]),
     ("telemetry", &["span", "vocabulary"]),
     // root
-    ("config", &["callflow", "console", "store", "provider", "gateway", "http", "telemetry", "vocabulary"]),
+    ("config", &["callflow", "console", "guard", "store", "provider", "gateway", "http", "telemetry", "vocabulary"]),
     ("serve", &["everything"]),
     ("commands", &["everything"]),
     ("main", &["everything"]),

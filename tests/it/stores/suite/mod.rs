@@ -3,5 +3,6 @@
 pub(crate) mod changes;
 pub(crate) mod effects;
 pub(crate) mod far_back;
+pub(crate) mod guarded;
 pub(crate) mod listings;
 pub(crate) mod tallies;
