@@ -250,13 +250,16 @@ fn to(log: &PathBuf) -> Stdio {
     Stdio::from(File::options().create(true).append(true).open(log).unwrap())
 }
 
-/// A plain configuration. The callee of the benchmark presses at once, so keys count from the first moment.
+/// A plain configuration, with limits that are wide but counted. The callee of the benchmark presses at once, so keys count from the first moment.
 fn settings(base: &str, redis_url: &str, carrier_port: u16) -> String {
     let key: String = Sha256::digest(API_KEY.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let listen = base.trim_start_matches("http://");
     format!(
         "[server]\nlisten = \"{listen}\"\npublic_url = \"{base}\"\n\n[store]\nurl = \"{redis_url}\"\n\n\
          [numbers]\ncountries = [\"JP\"]\n\n[verification]\nbrand = \"Contoso\"\nearly_keys = \"0s\"\n\n\
+         [limits]\nclient = [\"100000000/1h\"]\n[guard]\nprefix = [\"100000000/10m\"]\nneighbours = [\"100000000/1h\"]\n\
+         country = [\"100000000/1h\"]\njudge_from = 100000000\n[spend]\nother_price = \"0.01\"\nper_hour = \"9000000\"\nper_day = \"9000000\"\n\
+         client_per_hour = \"9000000\"\nclient_per_day = \"9000000\"\n\n\
          [[carriers]]\nname = \"main\"\nkind = \"twilio\"\nbase_url = \"http://127.0.0.1:{carrier_port}\"\n\
          account_sid = \"{ACCOUNT}\"\nauth_token = \"{AUTH_TOKEN}\"\nfrom = [\"{CALLER_ID}\"]\ncountries = [\"*\"]\n\n\
          [[api_keys]]\nname = \"bench\"\nsha256 = \"{key}\"\nscopes = [\"verify\"]\n"

@@ -242,6 +242,21 @@ impl Api {
         self.send(self.request(Method::POST, "/v1/calls/erase").json(body).timeout(TIMEOUT)).await
     }
 
+    /// The limits in force, and what stands against calls.
+    pub(super) async fn limits(&self) -> Result<Value, ApiError> {
+        self.send(self.request(Method::GET, "/v1/limits").timeout(TIMEOUT)).await
+    }
+
+    /// Bars calls, or allows them.
+    pub(super) async fn bar(&self, body: &Value) -> Result<Value, ApiError> {
+        self.send(self.request(Method::POST, "/v1/limits/bar").json(body).timeout(TIMEOUT)).await
+    }
+
+    /// Lifts what stands against calls.
+    pub(super) async fn lift(&self, body: &Value) -> Result<Value, ApiError> {
+        self.send(self.request(Method::POST, "/v1/limits/lift").json(body).timeout(TIMEOUT)).await
+    }
+
     /// The call log as a file, explained in a language: an answer that is read as it comes.
     pub(super) async fn export(
         &self,
@@ -274,6 +289,7 @@ impl Api {
         let status = answer.status();
         let body = Self::body(answer).await?;
         if status.is_success() {
+            let body = if status == StatusCode::NO_CONTENT { b"null".to_vec() } else { body };
             return serde_json::from_slice(&body).map_err(|_| ApiError::Odd(String::from("its answer cannot be read")));
         }
         Err(refusal(status, &body))

@@ -139,6 +139,7 @@ async fn look(loaded: &Loaded, report: &mut Report<'_>) -> io::Result<()> {
     for warning in &config.warnings {
         report.warning("configuration", &warning.to_string(), "leave it only if you mean it")?;
     }
+    limits(config, report)?;
     open_files(config, report)?;
     let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
     let client = match client {
@@ -154,6 +155,24 @@ async fn look(loaded: &Loaded, report: &mut Report<'_>) -> io::Result<()> {
     caller_ids(config, report)?;
     identity_provider(config, report).await?;
     public_address(config, &client, runs, report).await
+}
+
+/// How often may be called, and what may be spent.
+fn limits(config: &Config, report: &mut Report<'_>) -> io::Result<()> {
+    let (limits, spend) = (&config.guard.limits, &config.guard.spend);
+    let words: Vec<_> = limits.number.iter().map(ToString::to_string).collect();
+    let number = if words.is_empty() { String::from("no limit") } else { words.join(", ") };
+    let currency = &spend.currency;
+    let detail = format!(
+        "calls to one number: {number}; spending: {} an hour, {} a day, {} a call ({currency})",
+        spend.per_hour, spend.per_day, spend.per_call
+    );
+    if limits.number.is_empty() {
+        let todo =
+            "set limits.number, as in [\"3/10m\", \"6/1h\"]: without it one telephone can be made to ring all day";
+        return report.warning("limits", &detail, todo);
+    }
+    report.good("limits", &detail)
 }
 
 /// The limit of open files has to be above the connections.

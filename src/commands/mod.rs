@@ -8,6 +8,7 @@ mod doctor;
 mod flow;
 mod init;
 mod key;
+mod limits;
 mod output;
 mod playable;
 mod serve;
@@ -105,6 +106,9 @@ enum Command {
     Call(call::Arguments),
     /// Show the call log of a running service
     Calls(Box<calls::Arguments>),
+    /// Show the limits of a running service, bar calls, allow them, lift what stands
+    #[command(subcommand)]
+    Limits(limits::Limits),
     /// Check, show and play call flows
     #[command(subcommand)]
     Flow(flow::Flow),
@@ -205,6 +209,7 @@ fn dispatch(command: Command, out: &mut Output) -> Outcome {
         Command::Serve(arguments) => serve::run(&arguments, out),
         Command::Call(arguments) => with_runtime(out, async |out| call::run(&arguments, out).await),
         Command::Calls(arguments) => with_runtime(out, async |out| calls::run(&arguments, out).await),
+        Command::Limits(command) => with_runtime(out, async |out| limits::run(&command, out).await),
         Command::Flow(arguments) => flow::run(&arguments, out),
         Command::Doctor(arguments) => with_runtime(out, async |out| doctor::run(&arguments, out).await),
         Command::Key(arguments) => key::run(&arguments, out),

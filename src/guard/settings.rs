@@ -171,7 +171,11 @@ impl Default for GuardConfig {
         Self {
             never_call: Vec::new(),
             always_allow: Vec::new(),
-            prefix: vec![Limit::per_minutes(20, 10), Limit::per_minutes(80, 24 * 60)],
+            prefix: vec![
+                Limit::per_minutes(20, 10),
+                Limit::per_minutes(80, 24 * 60),
+                Limit::per_minutes(200, 7 * 24 * 60),
+            ],
             prefix_digits: 6,
             neighbours: vec![Limit::per_minutes(12, 60)],
             country: vec![Limit::per_minutes(400, 60), Limit::per_minutes(2_000, 24 * 60)],

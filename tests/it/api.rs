@@ -7,6 +7,7 @@ mod calls;
 mod console;
 mod description;
 mod erasing;
+mod limits;
 mod operations;
 mod stats;
 mod verifications;

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Asked, Callee, World, rich};
+use super::{super::settings::Settings, Asked, Callee, World};
 
 /// A small generator (`SplitMix64`, public domain): the day is the same each time.
 struct Dice(u64);
@@ -66,7 +66,7 @@ fn day(dice: &mut Dice) -> BTreeMap<(u64, u64), Person> {
 fn a_day_of_honest_traffic_is_refused_less_than_once_in_a_thousand() {
     let mut dice = Dice(20_261_124);
     // Midnight in Tokyo.
-    let mut world = World::new(rich(), "2026-11-24T15:00:00Z");
+    let mut world = World::new(Settings::default(), "2026-11-24T15:00:00Z");
     let begin = world.now;
     let mut waiting = day(&mut dice);
     let (mut asked, mut refused) = (0_u64, BTreeMap::<&str, u64>::new());

@@ -204,11 +204,20 @@ impl World {
     }
 
     pub(super) async fn with(config: Config) -> Self {
+        Self::made(config, ringproof::guard::Settings::unlimited()).await
+    }
+
+    /// With these limits.
+    pub(super) async fn guarded(guard: ringproof::guard::Settings) -> Self {
+        Self::made(Config::default(), guard).await
+    }
+
+    async fn made(config: Config, guard: ringproof::guard::Settings) -> Self {
         let clock = Arc::new(ManualClock(AtomicU64::new(BEGINNING_MS)));
         let carrier = Arc::new(FakeCarrier::default());
         let memory = Embedded::in_memory(Arc::clone(&clock) as Arc<dyn Clock>, RETENTION);
         let store = Faulty::sound(Arc::new(memory));
-        let gateway = Gateway::open(parts(&clock, &carrier, &store)).await.unwrap();
+        let gateway = Gateway::open(Parts { guard, ..parts(&clock, &carrier, &store) }).await.unwrap();
         let stop = CancellationToken::new();
         let made = [(); 5].map(|()| ApiKey::generate(&SystemEntropy));
         let both = [Scope::Verify, Scope::Calls];

@@ -21,6 +21,8 @@ use ringproof::{
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use super::server::NO_LIMITS;
+
 /// Longest wait for the program to do what was asked.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -97,7 +99,7 @@ impl Settings {
             "[server]\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://127.0.0.1:{port}\"\n\
              [store]\nurl = \"{store}\"\n[numbers]\ncountries = [\"JP\", \"US\"]\n\
              [verification]\nbrand = \"Contoso\"\nearly_keys = \"0s\"\nclosing = \"0s\"\nredial_after = \"0s\"\n\
-             {verification}\n[[api_keys]]\nname = \"tests\"\nsha256 = \"{}\"\nscopes = [\"verify\", \"calls\", \"admin\"]\n{more}\n",
+             {verification}\n[[api_keys]]\nname = \"tests\"\nsha256 = \"{}\"\nscopes = [\"verify\", \"calls\", \"admin\"]\n{more}\n{NO_LIMITS}\n",
             entry.sha256,
             port = settings.port,
         );

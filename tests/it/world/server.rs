@@ -199,6 +199,29 @@ fn hash(key: &str) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(key.as_bytes()))
 }
 
+/// The same numbers are called again and again, whatever came of it before.
+pub(crate) const NO_LIMITS: &str = r#"
+[limits]
+number = []
+number_total = []
+account = []
+account_at_once = 0
+client = []
+pauses = []
+failures = 0
+night_from = "00:00"
+night_until = "00:00"
+
+[guard]
+prefix = []
+neighbours = []
+country = []
+judge_from = 0
+
+[spend]
+other_price = "0"
+"#;
+
 fn configuration(carrier: &Carrier, settings: &Settings, port: u16) -> String {
     let account = carrier.settings();
     let (key, other, operators) = (hash(KEY), hash(OTHER_KEY), hash(OPERATORS_KEY));
@@ -247,6 +270,8 @@ scopes = ["verify"]
 name = "operators"
 sha256 = "{operators}"
 scopes = ["admin"]
+
+{NO_LIMITS}
 "#,
         store = settings.store,
         verification = settings.verification,
