@@ -142,13 +142,7 @@ fn warn(config: &mut Config, tree: &Tree) {
             }
         }
     }
-    let paid = config.carriers.iter().any(|carrier| !matches!(carrier.kind, CarrierKind::Simulator(_)));
-    let spend = &config.guard.spend;
-    if let Some(other) = spend.other_price.filter(|_| paid && spend.prices.is_empty()) {
-        let why = format!(
-            "is not set: a minute to any number is taken to cost {other} {}; write your carrier's prices, or a file of them",
-            spend.currency
-        );
+    if let Some(why) = unpriced(config, tree) {
         warn(&["spend", "prices"], why);
     }
     if config.callbacks.allow_private {
@@ -158,6 +152,18 @@ fn warn(config: &mut Config, tree: &Tree) {
         );
     }
     config.warnings = warnings;
+}
+
+/// What is said where calls are paid and nobody wrote what they cost.
+fn unpriced(config: &Config, tree: &Tree) -> Option<String> {
+    let paid = config.carriers.iter().any(|carrier| !matches!(carrier.kind, CarrierKind::Simulator(_)));
+    let spend = &config.guard.spend;
+    let said = !spend.prices.is_empty() || tree.get(&Path::of(&["spend", "other_price"])).is_some();
+    let other = spend.other_price.filter(|_| paid && !said)?;
+    Some(format!(
+        "is not set: a minute to any number is taken to cost {other} {}; write your carrier's prices, a file of them, or `other_price`",
+        spend.currency
+    ))
 }
 
 /// Whether a URL leads to this machine.

@@ -384,6 +384,7 @@ fn what_is_better_done_otherwise_is_a_warning() {
     ringproof.toml:2: server.listen: is open to other machines, and speaks no TLS: a reverse proxy belongs in front
     ringproof.toml:6: store.url: keeps nothing over a restart; for tests only
     ringproof.toml:19: carriers[0].countries: not called all the same, as numbers.countries does not name them: DE
+    configuration: spend.prices: is not set: a minute to any number is taken to cost 0.50 USD; write your carrier's prices, a file of them, or `other_price`
     ");
 }
 

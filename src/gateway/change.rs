@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     callflow::CallFlow,
-    guard::{Refused, step::Answer},
+    guard::{
+        Refused,
+        step::{Answer, Stop},
+    },
     id::{EffectId, VerificationId},
     store::{Commit, Committed, EffectKind, NewEffect, Outgoing, StoreError, Tally},
     time::Timestamp,
@@ -166,11 +169,7 @@ impl Shell {
                     count_ignored(id, input, stepped.ignored);
                     return Ok(Changed { value: next, changed: true, ignored: stepped.ignored });
                 }
-                Ok(Committed::Barred(stop)) => {
-                    let Some((_, asked)) = &asked else { return Err(Trouble::Contended) };
-                    let Err(refused) = asked.plan.read(Answer::Refused(stop)) else { return Err(Trouble::Contended) };
-                    return Err(barred(&next, input, refused));
-                }
+                Ok(Committed::Barred(stop)) => return Err(stopped(&next, input, asked, stop)),
                 Ok(Committed::Conflict | Committed::Spent) => {
                     self.cache.remove(&id);
                     // What was stepped from memory was a guess, and costs no try.
@@ -330,6 +329,14 @@ enum Leads {
     Nowhere,
     /// To one that the guard has to admit.
     ToCall,
+}
+
+fn stopped(v: &Verification, input: &Input, asked: Option<(usize, Asked)>, stop: Stop) -> Trouble {
+    match asked.map(|(_, asked)| asked.plan.read(Answer::Refused(stop))) {
+        Some(Err(refused)) => barred(v, input, refused),
+        // Nothing was asked for that could stand against it.
+        Some(Ok(_)) | None => Trouble::Contended,
+    }
 }
 
 fn barred(v: &Verification, input: &Input, refused: Refused) -> Trouble {

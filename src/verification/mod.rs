@@ -3,6 +3,7 @@
 //! [`Verification::deadline`] says when to look again. The shell commits the value with its effects, and only then
 //! lets the effects reach the world.
 
+mod admission;
 mod course;
 mod entry;
 mod record;
@@ -14,10 +15,11 @@ mod tests;
 
 use crate::{dtmf::Digits, id::CallToken, outcome::Attestation, phone::E164};
 
+pub use admission::Admission;
 pub use record::{CallRecord, Delivery};
 pub use state::{
-    Admission, AnsweredBy, Call, Cause, End, EntryClass, Event, Leg, Placement, Policy, Price, Request, Route, Seed,
-    Target, Verification, What,
+    AnsweredBy, Call, Cause, End, EntryClass, Event, Leg, Placement, Policy, Price, Request, Route, Seed, Target,
+    Verification, What,
 };
 
 /// Something that happened to a verification.

@@ -102,15 +102,7 @@ expires_in = \"300s\"
 max_calls = 3
 ring_timeout = \"30s\"
 
-[spend]
-# What may be paid: nothing is dialled without a limit. `docs/limits.md` tells of all limits and their defaults.
-currency = \"USD\"
-per_hour = \"1000.00\"
-per_day = \"5000.00\"
-# What a minute costs, by the beginning of the number, and where none fits.
-# prices = [{{ prefix = \"+8190\", per_minute = \"0.19\" }}]
-other_price = \"0.50\"
-
+{SPENDING}
 {carrier}
 
 # Who may ask. `ringproof key new` makes further keys; only their hashes stand here.
@@ -133,6 +125,17 @@ allow_private = false
         key = key::lines(entry),
     )
 }
+
+/// Lines about money.
+const SPENDING: &str = r#"[spend]
+# What may be paid: nothing is dialled without a limit. `docs/limits.md` tells of all limits and their defaults.
+currency = "USD"
+per_hour = "1000.00"
+per_day = "5000.00"
+# What a minute costs, by the beginning of the number, and where none fits.
+# prices = [{ prefix = "+8190", per_minute = "0.19" }]
+other_price = "0.50"
+"#;
 
 fn carrier(carrier: &Carrier, token: Option<&str>) -> String {
     let numbers = |from: &[E164]| list(from.iter().map(|number| number.expose().to_owned()));

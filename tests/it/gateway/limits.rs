@@ -40,7 +40,7 @@ async fn by_day(settings: Settings) -> World {
 }
 
 fn number(n: usize) -> CreateRequest {
-    let to = format!("+8190{:08}", n * 104_729 % 100_000_000);
+    let to = format!("+8190{:08}", 10_000_000 + n * 80_021);
     CreateRequest { to, country: None, ..request() }
 }
 

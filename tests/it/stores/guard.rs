@@ -7,7 +7,7 @@ use redis::Value;
 use ringproof::{
     guard::{
         meter::{Key, Meter, Window},
-        step::{self, Answer, Bar, By, Kept, Run, Sense, Settle, Take},
+        step::{self, Answer, Bar, By, GiveBack, Kept, Run, Sense, Settle, Take},
     },
     time::Timestamp,
 };
@@ -17,6 +17,8 @@ use crate::world::redis::Redis;
 /// The step with the time given to it, so that it can be virtual.
 const BODY: &str =
     "local ok, what = take(tonumber(ARGV[1]), 2, #ARGV + 1) if ok then return {1, what} end return {0, what}";
+/// What is set right, with the time given to it.
+const SET_RIGHT: &str = "set_right(tonumber(ARGV[1]), 2, #ARGV + 1) return 1";
 const STEPS: u32 = 5_000;
 
 #[derive(Default)]
@@ -46,6 +48,7 @@ fn the_step_of_the_guard_is_the_same_in_redis_and_in_rust() {
     let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
     let text = format!("{}\n{BODY}", include_str!("../../../src/store/redis/meter.lua"));
     let script = redis::Script::new(&text);
+    let right = redis::Script::new(&format!("{}\n{SET_RIGHT}", include_str!("../../../src/store/redis/meter.lua")));
     let (mut table, mut dice) = (Table::default(), Dice(7));
     let (mut now, mut taken, mut refused) = (1_795_000_000_000, 0, BTreeMap::<&str, u32>::new());
     for n in 0..STEPS {
@@ -63,6 +66,20 @@ fn the_step_of_the_guard_is_the_same_in_redis_and_in_rust() {
         for key in over {
             table.0.remove(&key);
             redis::cmd("DEL").arg(key.as_str()).query::<()>(&mut connection).unwrap();
+        }
+        if dice.below(3) == 0 {
+            let settle = dice.settle(n, now);
+            step::settle(&mut table, at, &settle).unwrap();
+            let mut call = right.prepare_invoke();
+            call.arg(now);
+            corrections(&settle).iter().for_each(|argument| {
+                call.arg(argument.as_str());
+            });
+            assert_eq!(call.invoke::<i64>(&mut connection).unwrap(), 1);
+            for key in touched(&settle) {
+                let theirs: Option<Vec<u8>> = redis::cmd("GET").arg(key.as_str()).query(&mut connection).unwrap();
+                assert_eq!(theirs, table.value(&key, at).unwrap(), "step {n} at {now}: {key:?} after {settle:?}");
+            }
         }
         let take = dice.take(now);
         let answer = step::take(&mut table, at, &take).unwrap();
@@ -108,6 +125,42 @@ fn arguments(take: &Take) -> Vec<Vec<u8>> {
         texts.extend(meter.windows.iter().flat_map(|window| [ms(window.span), window.most.to_string()]));
     }
     texts.into_iter().map(String::into_bytes).collect()
+}
+
+/// What is set right, as the script reads it.
+fn corrections(settle: &Settle) -> Vec<String> {
+    let ms = |time: Duration| time.as_millis().to_string();
+    let mut texts = Vec::new();
+    let mut tell = |kind: &str, key: &Key, rest: Vec<String>| {
+        texts.extend([kind.to_owned(), key.as_str().to_owned()]);
+        texts.extend(rest);
+    };
+    for back in &settle.give_back {
+        let rest = vec![ms(back.span), ms(back.grain), back.amount.to_string(), back.added.as_ms().to_string()];
+        tell("g", &back.key, rest);
+    }
+    for meter in &settle.add {
+        tell("a", &meter.key, vec![meter.cost.to_string(), ms(meter.span()), ms(meter.grain())]);
+    }
+    settle.clear.iter().for_each(|key| tell("c", key, Vec::new()));
+    settle.fail.iter().for_each(|(run, by)| tell("f", &run.key, vec![by.to_string(), ms(run.keep)]));
+    settle.lift.iter().for_each(|key| tell("l", key, Vec::new()));
+    for bar in &settle.raise {
+        let sense = if bar.sense == Sense::Allow { "a" } else { "d" };
+        let pinned = if bar.pinned { "p" } else { "-" };
+        let first = bar.first_probe.map_or_else(|| String::from("-1"), ms);
+        let times = [ms(bar.holds_for), first, ms(bar.probe_every)];
+        let rest = [String::from("bars"), format!("{sense}{pinned}")].into_iter().chain(times).chain([bar.why.clone()]);
+        tell("u", &bar.key, rest.collect());
+    }
+    texts
+}
+
+fn touched(settle: &Settle) -> Vec<Key> {
+    let back = settle.give_back.iter().map(|back| &back.key);
+    let added = settle.add.iter().map(|meter| &meter.key).chain(settle.fail.iter().map(|(run, _)| &run.key));
+    let bars = settle.raise.iter().map(|bar| &bar.key).chain(&settle.lift).chain(&settle.clear);
+    back.chain(added).chain(bars).cloned().collect()
 }
 
 /// What the script must answer.
@@ -168,6 +221,33 @@ impl Dice {
             probe_every: Duration::from_secs(2),
             why: format!("seen in step {n}"),
         }
+    }
+
+    fn settle(&mut self, n: u32, now: u64) -> Settle {
+        let mut settle = Settle::default();
+        let meters = self.take(now).meters;
+        for meter in meters {
+            if self.below(2) == 0 {
+                let added = Timestamp::from_ms(now - self.below(20_000));
+                let (span, grain, amount) = (meter.span(), meter.grain(), 1 + self.below(4));
+                settle.give_back.push(GiveBack { key: meter.key, span, grain, amount, added });
+            } else if meter.cost > 0 {
+                settle.add.push(meter);
+            }
+        }
+        if self.below(4) == 0 {
+            let pauses = vec![Duration::from_secs(1)];
+            let run = Run { key: self.key("r:a", 40), pauses, most: 6, keep: Duration::from_secs(300) };
+            settle.fail.push((run, 1 + u32::try_from(self.below(2)).unwrap()));
+            settle.clear.push(self.key("r:b", 40));
+        }
+        match self.below(4) {
+            0 => settle.lift.push(self.key("bar", 6)),
+            1 => settle.raise.push(self.bar(n)),
+            2 => settle.clear.push(self.key("bar", 6)),
+            _ => {}
+        }
+        settle
     }
 
     fn take(&mut self, now: u64) -> Take {

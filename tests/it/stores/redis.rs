@@ -542,10 +542,12 @@ async fn each_change_is_one_script_and_each_read_one_command() {
         lab.store.commit(commit(&next(&value))).await.unwrap();
     }
     assert_eq!((calls(&lab.servers[0], "evalsha"), calls(&lab.servers[0], "eval")), (6, 0));
+    suite::guarded::one_life(lab.store.as_ref(), 3).await;
+    assert_eq!((calls(&lab.servers[0], "evalsha"), calls(&lab.servers[0], "eval")), (8, 0), "the guard asks along");
     let before = calls(&lab.servers[0], "get");
     lab.store.load(value.id).await.unwrap();
     assert_eq!(calls(&lab.servers[0], "get"), before + 1);
-    assert_eq!(calls(&lab.servers[0], "evalsha"), 6);
+    assert_eq!(calls(&lab.servers[0], "evalsha"), 8);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
