@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::time::Timestamp;
 
 /// Most entries of a meter: a window is cut into so many grains at most, whatever it may hold.
-pub const MOST_GRAINS: u64 = 64;
+pub const MOST_GRAINS: u64 = 24;
 
 /// Bytes of an entry: time and amount, 6 each, big-endian.
 const ENTRY_BYTES: usize = 12;

@@ -70,8 +70,8 @@ mod tests {
 
     /// What a script may call. A script that needs another needs it in the example of `docs/store.md` too.
     const COMMANDS: &[&str] = &[
-        "APPEND", "DEL", "EXISTS", "GET", "GETRANGE", "PEXPIRE", "PTTL", "PUBLISH", "SET", "SETRANGE", "STRLEN",
-        "TIME", "ZADD", "ZCOUNT", "ZRANGE", "ZREM", "ZSCORE",
+        "APPEND", "DEL", "EXISTS", "GET", "GETRANGE", "MGET", "PEXPIRE", "PTTL", "PUBLISH", "SET", "SETRANGE",
+        "STRLEN", "TIME", "ZADD", "ZCOUNT", "ZRANGE", "ZREM", "ZSCORE",
     ];
 
     #[test]
