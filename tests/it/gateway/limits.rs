@@ -12,7 +12,7 @@ use ringproof::{
         settings::{Limit, LimitsConfig, SpendConfig},
     },
     outcome::{Reason, Status},
-    verification::{End, PlaceResult},
+    verification::{End, PlaceResult, Placement},
 };
 
 use super::{
@@ -96,7 +96,10 @@ async fn what_a_call_did_not_cost_is_given_back() {
     world.carrier.answers.lock().unwrap().push_back(PlaceResult::Unknown { cause: cause(End::CarrierError) });
     let id = world.create(number(3)).await.unwrap().document.id;
     world.order(2).await;
-    world.clock.advance(Duration::from_secs(900));
+    world.value_when(id, "nobody can tell", |v| v.calls[0].placement == Placement::Unknown).await;
+    world.clock.advance(Duration::from_secs(400));
+    world.value_when(id, "its time is over", |v| v.is_final()).await;
+    world.clock.advance(Duration::from_secs(400));
     world.value_when(id, "it is over", |v| v.is_over()).await;
     assert_eq!(spent(&world).await.0, "1.50", "perhaps it was dialled, and perhaps it lasted");
 }
