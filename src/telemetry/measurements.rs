@@ -65,12 +65,24 @@ const fn seconds(name: &'static str, labels: &'static [&'static str], meaning: &
 }
 
 /// All measurements, in the order of the documentation.
-pub const MEASUREMENTS: [Measurement; 47] = [
+pub const MEASUREMENTS: [Measurement; 49] = [
     counter(
         "ringproof_creates_total",
         "requests",
         &["outcome"],
         "requests for a verification, and how they were answered",
+    ),
+    counter(
+        "ringproof_guard_refusals_total",
+        "calls",
+        &["limit", "stage"],
+        "calls that were not made because a limit stood against them: at create, redial, alternate",
+    ),
+    counter(
+        "ringproof_guard_bars_total",
+        "bars",
+        &["cause"],
+        "prefixes and countries that were held because too few calls to them were verified",
     ),
     counter(
         "ringproof_verifications_total",
@@ -176,7 +188,7 @@ pub const MEASUREMENTS: [Measurement; 47] = [
         "ringproof_store_seconds",
         &["work"],
         "how long the store took, as whoever waited saw it: create, load, commit, due, outbox, hold, key, \
-         list, check",
+         list, guard, check",
     ),
     counter(
         "ringproof_store_errors_total",
