@@ -25,7 +25,7 @@ use super::{
 use crate::{
     gateway::{CallRecordDocument, Refusal, SeenCall, Watch},
     id::CallId,
-    outcome::Stage,
+    outcome::{Fault, Stage},
     pages::html,
     time::Timestamp,
 };
@@ -56,11 +56,25 @@ struct Body {
     mark: Mark,
     /// The answer in a sentence or two.
     answer: String,
-    next_step: Option<String>,
+    next_step: Option<Vec<Piece>>,
+    /// Whether how the carriers are now may say more, to whoever may see that.
+    asks_health: bool,
     parties: [String; 4],
     steps: Vec<Step>,
     facts: Vec<Fact>,
     delivery: Delivery,
+}
+
+/// A part of a text: in words, or a word of a program.
+struct Piece {
+    text: String,
+    code: bool,
+}
+
+/// The parts of a text whose words of programs stand between back-ticks.
+fn pieces(text: &str) -> Vec<Piece> {
+    let parts = text.split('`').zip([false, true].into_iter().cycle());
+    parts.map(|(text, code)| Piece { text: text.to_owned(), code }).filter(|piece| !piece.text.is_empty()).collect()
 }
 
 /// Something that is known, under its name.
@@ -168,7 +182,9 @@ impl Body {
             number: document.to.clone(),
             mark,
             answer,
-            next_step,
+            next_step: next_step.map(|text| pieces(&text)),
+            asks_health: visit.session.client.is_none()
+                && document.fault.is_some_and(|fault| matches!(fault, Fault::Carrier | Fault::Us)),
             steps: ladder::steps(visit, &parties, &document.timeline),
             parties,
             facts: facts(visit, &document, seen.alive),
@@ -230,6 +246,13 @@ mod tests {
     #[test]
     fn a_price_is_told_as_the_carrier_told_it() {
         assert_eq!((joined("-0.0130", Some("USD")), joined("3", None)), ("-0.0130 USD".into(), "3".into()));
+    }
+
+    #[test]
+    fn words_of_programs_are_told_apart() {
+        let told: Vec<_> = pieces("run `ringproof doctor`, then `x`").into_iter().map(|p| (p.text, p.code)).collect();
+        let wanted = [("run ", false), ("ringproof doctor", true), (", then ", false), ("x", true)];
+        assert_eq!(told, wanted.map(|(text, code)| (text.to_owned(), code)));
     }
 
     #[test]

@@ -42,6 +42,7 @@ pub(super) fn steps(visit: &Visit, parties: &[String; 4], timeline: &[EventDocum
     let mut before: Option<Timestamp> = None;
     timeline
         .iter()
+        .filter(|event| !is_told_twice(event, timeline))
         .map(|event| {
             let (from, to) = between(event.r#type);
             let name = |party: Party| {
@@ -65,6 +66,20 @@ pub(super) fn steps(visit: &Visit, parties: &[String; 4], timeline: &[EventDocum
             }
         })
         .collect()
+}
+
+/// A call that a carrier did not take ends in the same moment. What tells less of the two is left out: what came of it says
+/// more than that it was not taken, where the carrier knows it; otherwise that it was not taken says more.
+fn is_told_twice(event: &EventDocument, timeline: &[EventDocument]) -> bool {
+    let end = timeline.iter().find(|other| other.r#type == "call.ended");
+    let refused = timeline.iter().any(|other| other.r#type == "call.not_placed");
+    let end_says_more =
+        end.is_some_and(|end| end.detail.is_some_and(|detail| !["carrier_error", "blocked"].contains(&detail)));
+    match event.r#type {
+        "call.not_placed" => end_says_more,
+        "call.ended" => refused && !end_says_more,
+        _ => false,
+    }
 }
 
 const fn letter(party: Party) -> char {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Console, session::Visit};
 use crate::{
     id::CallId,
-    outcome::{Fault, Reason, Stage, Status},
+    outcome::{DeliveryOutcome, Fault, Reason, Stage, Status},
     pages::Words,
     texts,
     time::Timestamp,
@@ -86,6 +86,8 @@ pub(super) struct Row {
     pub(super) carrier: String,
     pub(super) mark: Mark,
     pub(super) fault: Option<String>,
+    /// That its result did not reach the backend.
+    pub(super) undelivered: Option<String>,
     pub(super) took: String,
 }
 
@@ -110,6 +112,10 @@ impl Row {
             reference: record.reference.clone().unwrap_or_default(),
             carrier: record.carrier.clone(),
             fault: fault.filter(|_| stage.is_none() && record.reason.is_some()).and_then(|of| side(words, of)),
+            undelivered: record.delivery.as_ref().and_then(|delivery| match delivery.outcome {
+                DeliveryOutcome::GivenUp => Some(words.t("console-not-delivered")),
+                DeliveryOutcome::Delivered | DeliveryOutcome::Waiting => None,
+            }),
             took: if stage.is_some() { String::new() } else { seconds(words, took(record)) },
             mark,
         }

@@ -8,7 +8,7 @@ use crate::{
     provider::CodeMeaning,
     texts,
     time::Timestamp,
-    verification::CallRecord,
+    verification::{CallRecord, End},
 };
 
 /// What came of a call: how far it came, what was found, and on whose side that is.
@@ -93,8 +93,18 @@ fn course(record: &CallRecord, language: &str) -> String {
         (Some(answered), _, _) => say("course-answered", until(answered), record.ended_at.since(answered)),
         (None, Some(_), _) => say("course-rang", until(record.ended_at), none),
         (None, None, Some(_)) => say("course-dialled", until(record.ended_at), none),
+        // A trunk that says at once what came of it did take the call.
+        (None, None, None) if is_callees(record) => say("course-not-rung", none, none),
         (None, None, None) => say("course-not-placed", none, none),
     }
+}
+
+/// Whether it ended for a reason on the side of the callee, or of the number.
+fn is_callees(record: &CallRecord) -> bool {
+    record.cause.as_ref().is_some_and(|cause| match cause.end {
+        End::NoAnswer | End::Busy | End::Rejected | End::Unreachable | End::InvalidNumber => true,
+        End::Completed | End::Canceled | End::CarrierError | End::Blocked => false,
+    })
 }
 
 const fn side(fault: Fault) -> Option<&'static str> {
@@ -184,6 +194,9 @@ mod tests {
         assert_eq!(next_step(&done, None, "en"), None);
         let lost = CallRecord { ringing_at: None, placed_at: None, ..record(Some(Reason::CarrierError), None) };
         assert!(summary(&lost, "en").starts_with("The carrier main did not take the call."));
+        let absent = Cause { end: End::Unreachable, ..cause(Fault::Callee, None, Some(480)).unwrap() };
+        let absent = CallRecord { cause: Some(absent), reason: Some(Reason::Unreachable), ..lost.clone() };
+        assert!(summary(&absent, "en").starts_with("Dialled over the carrier main; it did not ring. The number"));
         let nobody = CallRecord { carrier: String::new(), ..lost };
         assert!(summary(&nobody, "en").starts_with("No carrier was found for it."));
     }

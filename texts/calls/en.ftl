@@ -5,6 +5,7 @@ between-sentences = space
 
 course-no-carrier = No carrier was found for it.
 course-not-placed = The carrier { $carrier } did not take the call.
+course-not-rung = Dialled over the carrier { $carrier }; it did not ring.
 course-dialled = Dialled over the carrier { $carrier } for { $rang } s; that it rang was not reported.
 course-rang = Rang { $rang } s over the carrier { $carrier }.
 course-answered = Answered after { $rang } s over the carrier { $carrier }, and lasted { $talked } s.

@@ -5,6 +5,7 @@ between-sentences = none
 
 course-no-carrier = 利用できる通信事業者がありませんでした。
 course-not-placed = 通信事業者 { $carrier } は発信を受け付けませんでした。
+course-not-rung = 通信事業者 { $carrier } 経由で発信しましたが、呼び出しには至りませんでした。
 course-dialled = 通信事業者 { $carrier } 経由で { $rang } 秒間発信しましたが、呼び出しの通知はありませんでした。
 course-rang = 通信事業者 { $carrier } 経由で { $rang } 秒間呼び出しました。
 course-answered = 通信事業者 { $carrier } 経由で { $rang } 秒後に応答があり、通話は { $talked } 秒間でした。

@@ -186,10 +186,10 @@ fn of_q850(cause: u16) -> Option<Row> {
     Some(match cause {
         1..=3 | 22 | 26 | 28 => NO_SUCH_NUMBER,
         17 => BUSY,
-        18..=20 | 31 => NO_ANSWER,
+        18 | 19 | 31 => NO_ANSWER,
         21 => DECLINED,
-        // The number exists and nothing is behind it now.
-        27 => (End::Unreachable, Fault::Callee, false),
+        // A telephone that is switched off or without a network, and a number with nothing behind it now.
+        20 | 27 => (End::Unreachable, Fault::Callee, false),
         23 | 29 | 55 | 57 | 87 | 65 | 70 | 79 | 111 | 127 => FAILED,
         34 | 38 | 41 | 42 | 47 | 58 | 88 | 102 => FAILED_NEXT,
         _ => return None,

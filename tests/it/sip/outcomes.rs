@@ -14,7 +14,7 @@ const ROWS: [Row; 12] = [
     ("busy", "final", "486", "Busy Here", "Q.850;cause=17", "failed busy busy callee 486"),
     ("declined", "ring-final", "603", "Decline", "SIP;cause=603", "failed rejected rejected callee 603"),
     ("unknown", "final", "404", "Not Found", "Q.850;cause=1", "failed invalid_number invalid_number request 404"),
-    ("absent", "ring-final", "480", "Gone", "Q.850;cause=20", "failed no_answer no_answer callee 480"),
+    ("absent", "ring-final", "480", "Gone", "Q.850;cause=20", "failed unreachable unreachable callee 480"),
     ("off", "final", "480", "Off", "Q.850;cause=27", "failed unreachable unreachable callee 480"),
     ("late", "ring-final", "408", "Timeout", "SIP;cause=408", "failed no_answer no_answer callee 408"),
     ("refused", "ring-final", "403", "No", "Q.850;cause=21;location=U", "failed rejected rejected callee 403"),

@@ -71,9 +71,9 @@ fn a_cause_of_the_telephone_network_refines_what_says_little() {
     let rows: &[(&[u16], End, Fault, bool)] = &[
         (&[1, 2, 3, 22, 26, 28], End::InvalidNumber, Fault::Request, false),
         (&[17], End::Busy, Fault::Callee, false),
-        (&[18, 19, 20, 31], End::NoAnswer, Fault::Callee, false),
+        (&[18, 19, 31], End::NoAnswer, Fault::Callee, false),
         (&[21], End::Rejected, Fault::Callee, false),
-        (&[27], End::Unreachable, Fault::Callee, false),
+        (&[20, 27], End::Unreachable, Fault::Callee, false),
         (&[23, 29, 55, 57, 87, 65, 70, 79, 111, 127], End::CarrierError, Fault::Carrier, false),
         (&[34, 38, 41, 42, 47, 58, 88, 102], End::CarrierError, Fault::Carrier, true),
     ];
