@@ -1,4 +1,4 @@
-//! Owns the page of health: what somebody should do now, the carriers, the store, the outbox, refused webhooks. It knows what
+//! Owns the page of health: what somebody should do now, the carriers, the store, limits, the outbox, refused webhooks. It knows what
 //! readiness knows, and probes nothing itself.
 
 use std::sync::Arc;
@@ -9,13 +9,16 @@ use axum::{Router, extract::State, http::StatusCode, response::Response, routing
 use super::{
     Console, Shared, charts,
     filters::Filters,
+    limits::LimitsCard,
     outbox::admin_only,
     row::ago,
     session::Visit,
     shell::{Place, Shell},
 };
 use crate::{
-    gateway::{Advice, CarrierCondition, CarrierState, Condition, OutboxCondition, Queue, ReadinessCheck, Trouble},
+    gateway::{
+        Advice, CarrierCondition, CarrierState, Condition, Limits, OutboxCondition, Queue, ReadinessCheck, Trouble,
+    },
     http::Scope,
     outcome::Reason,
     pages::{Words, html},
@@ -45,6 +48,7 @@ struct HealthPage {
     ready: bool,
     checks: Vec<CheckRow>,
     carriers: Vec<CarrierRow>,
+    limits: LimitsCard,
     outbox: Vec<(String, String)>,
     refused: Vec<RefusedRow>,
 }
@@ -93,12 +97,12 @@ async fn health(State(console): Shared, visit: Visit) -> Response {
     if !visit.session.has(Scope::Admin) {
         return admin_only(&console, &visit, Place::Health);
     }
-    let condition = console.gateway.condition().await;
-    html(StatusCode::OK, &HealthPage::new(&console, &visit, &condition))
+    let (condition, limits) = tokio::join!(console.gateway.condition(), console.gateway.limits());
+    html(StatusCode::OK, &HealthPage::new(&console, &visit, &condition, limits.ok().as_ref()))
 }
 
 impl HealthPage {
-    fn new(console: &Console, visit: &Visit, condition: &Condition) -> Self {
+    fn new(console: &Console, visit: &Visit, condition: &Condition, limits: Option<&Limits>) -> Self {
         let words = visit.words;
         let steps: Vec<_> = condition.advice.iter().map(|advice| Step::new(words, advice)).collect();
         let meaning = match steps.len() {
@@ -125,6 +129,7 @@ impl HealthPage {
                 .map(|check| CheckRow::new(words, check, &condition.advice))
                 .collect(),
             carriers: condition.carriers.iter().map(|of| CarrierRow::new(visit, of, condition)).collect(),
+            limits: LimitsCard::new(console, visit, limits, condition.at),
             outbox: outbox(words, &condition.outbox, condition),
             refused: refused.collect(),
         }

@@ -10,6 +10,7 @@ mod charts;
 mod filters;
 mod health;
 mod ladder;
+mod limits;
 mod live;
 mod oidc;
 mod outbox;

@@ -154,6 +154,28 @@ async fn health_says_what_to_do_and_where() {
 }
 
 #[tokio::test]
+async fn health_says_what_stands_against_calls() {
+    let world = World::guarded(ringproof::guard::Settings::default()).await;
+    let cookie = signed_in(&world, 4).await;
+    assert!(says(&world, &cookie, "/health").await.contains("Nothing stands against calls, or for them."));
+    let bar = r#"{"about": {"country": "US"}, "sense": "deny", "seconds": 3600, "why": "a burst <of> calls"}"#;
+    assert_eq!(world.post(By::Admin, "/v1/limits/bar", bar).await.status, StatusCode::NO_CONTENT);
+    let health = says(&world, &cookie, "/health").await;
+    for part in [
+        "What stands against calls, or for them: 1",
+        "not made",
+        "by an operator",
+        "Spent in the last hour 0.00 of 1000.00 USD",
+        "all calls to one number 30/1h 60/1d",
+    ] {
+        assert!(health.contains(part), "{part} is missing: {health}");
+    }
+    assert!(page(&world, &cookie, "/health").await.text.contains("a burst &#60;of&#62; calls"));
+    world.store.set_away(true);
+    assert!(says(&world, &cookie, "/health").await.contains("The limits are kept in the store"));
+}
+
+#[tokio::test]
 async fn health_is_for_those_who_see_all_clients() {
     let world = a_log().await;
     for key in [0, 3] {
