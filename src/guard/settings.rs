@@ -161,7 +161,7 @@ pub struct GuardConfig {
     /// When it ends without a success.
     #[serde(deserialize_with = "crate::time::duration::deserialize")]
     pub hold_at_most: Duration,
-    /// How long a number is not called after its holder reported an unwanted call.
+    /// How long a number is not called after its holder reported an unwanted call; 0 s: it is called as before.
     #[serde(deserialize_with = "crate::time::duration::deserialize")]
     pub block_after_report: Duration,
 }
@@ -288,6 +288,7 @@ impl Settings {
             neighbours: Vec::new(),
             country: Vec::new(),
             judge_from: 0,
+            block_after_report: Duration::ZERO,
             ..GuardConfig::default()
         };
         let spend = SpendConfig { other_price: Some(Money::default()), ..SpendConfig::default() };
@@ -331,9 +332,12 @@ impl Settings {
             ("guard.hold", guard.hold),
             ("guard.probe_every", guard.probe_every),
             ("guard.hold_at_most", guard.hold_at_most),
-            ("guard.block_after_report", guard.block_after_report),
         ];
-        for (name, time) in times.into_iter().chain(limits.pauses.iter().map(|pause| ("limits.pauses", *pause))) {
+        // None at all is a wish, too.
+        let block = Some(("guard.block_after_report", guard.block_after_report)).filter(|(_, time)| !time.is_zero());
+        for (name, time) in
+            times.into_iter().chain(block).chain(limits.pauses.iter().map(|pause| ("limits.pauses", *pause)))
+        {
             if time < Duration::from_secs(1) || time > LONGEST {
                 faults.push(format!("{name}: {time:?} is not between 1s and 366d"));
             }

@@ -56,7 +56,7 @@ impl Guard {
             Came::ToNothing => self.count_more(&mut settle, facts, calls),
             Came::ToReport => {
                 self.count_more(&mut settle, facts, calls);
-                settle.raise.push(self.reported(facts));
+                settle.raise.extend(self.reported(facts));
             }
         }
         settle
@@ -77,16 +77,18 @@ impl Guard {
         settle.fail = grown.filter(|(_, by)| *by > 0).collect();
     }
 
-    fn reported(&self, facts: &Facts<'_>) -> Bar {
-        Bar {
+    /// Nothing is raised where a report blocks for no time.
+    fn reported(&self, facts: &Facts<'_>) -> Option<Bar> {
+        let holds_for = self.settings.guard.block_after_report;
+        (!holds_for.is_zero()).then(|| Bar {
             key: bar_key("number", &facts.number.to_string()),
             sense: Sense::Deny,
             pinned: false,
-            holds_for: self.settings.guard.block_after_report,
+            holds_for,
             first_probe: None,
             probe_every: Duration::ZERO,
             why: String::from("fraud_report: whoever answered wants no such calls"),
-        }
+        })
     }
 
     /// What is set right when nothing of a verification is alive any more.

@@ -272,7 +272,7 @@ async fn a_person_takes_it_back(desk: &Desk) {
     let other = desk.find("form[action='/demo/call/other'] button").await;
     other.click().await.unwrap();
     desk.until_shown("#number").await;
-    desk.until("the telephone is quiet", "return document.getElementById('telephone').dataset.phase === 'idle'").await;
+    quiet(desk).await;
     call(desk, "090-3333-4444").await;
     desk.until_shown("#answer").await;
     desk.keys(&Key::Escape.to_string()).await;
@@ -305,9 +305,15 @@ async fn call(desk: &Desk, number: &str) {
     desk.until("the call is asked for", "return !!document.querySelector('#stages, .outcome')").await;
 }
 
+/// Waits until the telephone is in no call: until then it is busy.
+async fn quiet(desk: &Desk) {
+    desk.until("the telephone is quiet", "return document.getElementById('telephone').dataset.phase === 'idle'").await;
+}
+
 /// Has the telephone ring once more.
 async fn again(desk: &Desk) {
     desk.go("/demo/add/phone").await;
+    quiet(desk).await;
     call(desk, "090-2222-3333").await;
     desk.until_shown("#answer").await;
 }
