@@ -208,7 +208,9 @@ async fn a_call_is_watched_without_loading_the_page_again(place: &Place) {
     let [seen, steps]: [Value; 2] =
         serde_json::from_value(desk.run("return [window.seen, window.steps]").await).unwrap();
     assert_eq!(desk.run("return window.stayed").await, true, "the page was not loaded again");
-    let stages: Vec<&str> = seen.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let mut stages: Vec<&str> = seen.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    // Between two looks of the page it may have passed.
+    stages.retain(|stage| *stage != "Answered");
     assert!(stages.ends_with(&["Ringing", "Asked for a key", "Verified"]), "each stage when it came: {stages:?}");
     let steps: Vec<u64> = serde_json::from_value(steps).unwrap();
     assert!(steps.is_sorted() && steps.last() > steps.first(), "the ladder grew: {steps:?}");

@@ -2,6 +2,7 @@
 //! keys, taking pictures, and everything the browser complained about.
 
 use std::{
+    cell::RefCell,
     fs,
     future::Future,
     io::{BufRead, BufReader},
@@ -194,9 +195,25 @@ impl Desk {
         let mut faults: Vec<String> = serde_json::from_value(told["faults"].clone()).unwrap();
         assert!(told["passed"].as_u64() > Some(5) || !faults.is_empty(), "axe-core has looked at nothing: {told}");
         // It tries styles of its own on elements; the policy of the page blocks these, and the browser says so.
-        let complaints = self.complaints().await.into_iter();
+        let complaints = self.complaints_until_now().await.into_iter();
         faults.extend(complaints.filter(|told| !told.contains("Applying inline style violates")));
         faults
+    }
+
+    /// As [`Desk::complaints`], and none comes later: the browser's log is read up to a mark that is made in it now.
+    async fn complaints_until_now(&self) -> Vec<String> {
+        const MARK: &str = "the log is read up to here";
+        self.run(&format!("console.error('{MARK}')")).await;
+        let told = RefCell::new(Vec::new());
+        let read = || async {
+            let more = self.complaints().await;
+            told.borrow_mut().extend(more);
+            told.borrow().iter().any(|told: &String| told.contains(MARK))
+        };
+        assert!(wait(PATIENCE, read).await, "the browser's log has no mark: {told:?}");
+        let mut told = told.into_inner();
+        told.retain(|told| !told.contains(MARK));
+        told
     }
 
     /// Has pages shown in this language and these colours from the next one on: through the form that is sent to `path`,
