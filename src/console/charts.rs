@@ -18,6 +18,8 @@ const BOTTOM: f64 = 28.0;
 /// Labels beside and below a chart, at most.
 const Y_LABELS: usize = 4;
 const X_LABELS: usize = 7;
+/// No axis goes further, whatever is shown: more than any count, and far from where numbers end.
+const FURTHEST: f64 = 1e21;
 /// Most points of which each has a mark; of more, only those that no line leads to, and the last.
 const MOST_MARKED: usize = 30;
 /// Most kinds that are told apart: colours with patterns, and marks.
@@ -269,7 +271,7 @@ enum Steps {
 /// The end of an axis that holds a value, and what is named on it: 1, 2 or 5 times a power of ten apart.
 fn scale(most: f64, steps: Steps) -> (f64, Vec<f64>) {
     let least = if steps == Steps::Whole { 1.0 } else { 0.1 };
-    let most = if most.is_finite() { most.max(least) } else { least };
+    let most = if most.is_finite() { most.clamp(least, FURTHEST) } else { least };
     let wanted = most / (Y_LABELS - 1) as f64;
     let power = 10_f64.powf(wanted.log10().floor());
     let nice = [1.0, 2.0, 5.0, 10.0].into_iter().map(|of| of * power).find(|step| *step >= wanted * 0.999);

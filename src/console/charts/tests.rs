@@ -138,6 +138,8 @@ fn axes_end_at_round_numbers() {
     assert_eq!(of(9_999.0, Steps::Whole), "0 5k 10k");
     assert_eq!(of(0.0, Steps::Any), "0 0.1");
     assert_eq!(of(11.3, Steps::Any), "0 5 10 15");
+    assert_eq!(scale(f64::MAX, Steps::Any), scale(FURTHEST, Steps::Any));
+    sound(&Chart::lines(head(1), Unit::Seconds, &[line(1, &[Some(f64::MAX)])], Some((f64::MAX, String::new()))));
 }
 
 #[test]
