@@ -467,5 +467,6 @@ async fn the_log_names_routes_and_nothing_that_was_sent() {
     {
         assert!(logged.contains(expected), "{logged}");
     }
-    assert!(!logged.contains("CANARY") && !logged.contains("90123"), "{logged}");
+    // Fewer digits of the number may stand in a time.
+    assert!(!logged.contains("CANARY") && !logged.contains("9012345"), "{logged}");
 }
